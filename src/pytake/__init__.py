@@ -1,0 +1,1 @@
+"""PyTake: a WhatsApp backend and its complete monitoring and observability."""

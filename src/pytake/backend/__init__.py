@@ -1,0 +1,1 @@
+"""The WhatsApp backend: API and worker."""

@@ -1,0 +1,1 @@
+"""What CI asks of metrics, rules, dashboards, logs, runbooks and documents."""

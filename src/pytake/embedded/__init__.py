@@ -1,0 +1,1 @@
+"""Embedded servers that speak the APIs of Loki, Promtail, Jaeger and Grafana."""

@@ -1,0 +1,1 @@
+"""Runs, checks, backs up and drills the whole stack."""
