@@ -1,0 +1,3 @@
+"""Loads the support plugin for every test."""
+
+pytest_plugins = ["tests.support.fixtures"]
