@@ -1,4 +1,4 @@
-"""Real PostgreSQL and Redis servers on free ports with temporary data; they can be stopped, killed and started again."""
+"""Real PostgreSQL and Redis on free ports with temporary data; they can be stopped, killed and started again."""
 
 import os
 import shutil
@@ -23,7 +23,7 @@ def postgres_program(name: str) -> str:
 
 
 class PostgresServer:
-    """A cluster of its own under ``directory``. ``durable=False`` switches fsync off, which only a power loss notices."""
+    """A cluster of its own under ``directory``. ``durable=False`` : no fsync, which only a power loss notices."""
 
     def __init__(self, directory: Path, *, port: int | None = None, durable: bool = False) -> None:
         self.directory = directory

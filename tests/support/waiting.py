@@ -33,7 +33,7 @@ def wait_until(
 
 async def wait_until_async(
     predicate: Callable[[], Awaitable[T] | T],
-    timeout: float = 10.0,
+    timeout: float = 10.0,  # noqa: ASYNC109 (the deadline must name what was waited for)
     what: str = "the condition",
     *,
     every: float = 0.02,
