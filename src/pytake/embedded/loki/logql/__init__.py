@@ -1,17 +1,22 @@
 """LogQL: text to syntax tree, syntax tree to SQL and answers.
 
-For the store and the HTTP API:
+For the store and the HTTP API (all times are nanoseconds since 1970; `source` is the store's `rowsource.RowSource`,
+`execute` runs one SELECT and gives a DuckDB-like cursor, see `rows.Execute`):
 
-- `parse(text)` gives the tree or raises `ParseError` with Loki's words; `format_query(expr)` prints it;
-  `selectors(expr)` lists its stream selectors; `is_log_query(expr)` tells the two kinds apart.
-- `query_logs(expr, store, start=, end=, limit=, forward=)` answers a log query with `Entry` rows; rows with
-  `start <= ts < end`, in the order asked for.
-- `query_range(expr, store, start=, end=, step=)` and `query_instant(expr, store, at=)` answer a metric query with
-  `Series`; `query_instant` gives one point a series, in the order that `sort` and `topk` leave.
-- `explain(...)` lists the SQL that a query runs. `compile_pipeline(expr)` is the pipeline for `tail`:
-  `.process(ts, line, labels, metadata) -> Entry | None`.
-- `flatten_json`, `flatten_json_paths` say what belongs in the promoted columns of a `Source`.
+- `parse(text) -> Expr` gives the tree or raises `ParseError` with Loki's words; `format_query(expr)` prints it;
+  `selectors(expr)` lists its stream selectors (tuples of `Matcher`); `isinstance(expr, LogQuery)` tells the kinds apart.
+- `query_logs(expr, source, execute, start=, end=, limit=, forward=False) -> list[Entry]` answers a log query with rows of
+  `start <= ts < end`, newest first unless `forward`. It walks time slices, growing fourfold, and calls `source.relation` once
+  for each.
+- `query_range(expr, source, execute, start=, end=, step=, limits=) -> list[Series]` and
+  `query_instant(expr, source, execute, at=, limits=) -> list[Series]` answer a metric query; the instant form gives one
+  point a series, in the order that `sort` and `topk` leave. A bare number gives one `Series` with no labels; `is_scalar(expr)`
+  tells the API to answer with the `scalar` type.
+- `explain(expr, source, start=, end=, step=) -> list[str]` lists the SQL that the query would run.
+- `compile_pipeline(log_query) -> Pipeline` is for `tail`: `.process(ts, line, labels, metadata) -> Entry | None`.
+- `matches(matchers, labels) -> bool` decides whether a stream belongs to a selector.
+- `flatten_json(line) -> dict[str, str] | None` is what `| json` extracts (None: not a JSON object): promoted `j_` columns and
+  `json_ok` must hold exactly that.
 
-All times are nanoseconds since 1970. `RowStore` and `Source` in `rows` are what the store implements. Errors derive
-from `LogQLError` and know their HTTP status.
+Errors derive from `LogQLError` and carry the HTTP `status` of the answer.
 """
