@@ -1,0 +1,1 @@
+"""What the embedded servers share: Go-style flags, YAML with variables, sizes and durations, serving ASGI."""
