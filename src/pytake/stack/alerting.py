@@ -97,7 +97,7 @@ def render(source: Path, target: Path, settings: AlertingSettings) -> Rendered:
 
 
 def check(config: Path) -> None:
-    """Raise :class:`AlertmanagerConfigError` in amtool's words unless ``config`` loads; without amtool nothing is checked."""
+    """Raise :class:`AlertmanagerConfigError` in amtool's words unless ``config`` loads; no amtool, no check."""
     if (amtool := shutil.which("amtool")) is None:
         return
     # Relative secret paths resolve against the working directory, so it is the configuration's.

@@ -1,0 +1,69 @@
+"""Shorten every duration of the alerting path by one factor, so that a full drill takes minutes.
+
+Scaled: ``for`` and ``keep_firing_for``, range selectors, subqueries and offsets of rules, scrape and evaluation
+intervals, Alertmanager's group and repeat intervals. Nothing else of a rule changes, so what is proven is the rule.
+Durations follow Prometheus' syntax (querying basics, "Time durations").
+"""
+
+import math
+import re
+from collections.abc import Callable
+from typing import Any
+
+UNITS_MS = {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000, "w": 604_800_000, "y": 31_536_000_000}
+MINIMUM_MS = 1000
+
+_DURATION = re.compile(r"(?:\d+(?:ms|[smhdwy]))+")
+_PART = re.compile(r"(\d+)(ms|[smhdwy])")
+# A quoted string is taken whole, so that what looks like a range inside it stays as it is.
+_QUOTED_OR_RANGE = re.compile(
+    r"""(?P<quoted>"(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*'|`[^`]*`)|(?P<range>\[[^\]"']*\])|(?P<offset>\boffset\s+-?\s*\w+)"""
+)
+SCALED_KEYS = frozenset(
+    {
+        "for", "keep_firing_for", "interval", "scrape_interval", "scrape_timeout", "evaluation_interval",
+        "group_wait", "group_interval", "repeat_interval", "resolve_timeout",
+    }
+)  # fmt: skip
+
+
+def milliseconds(duration: str) -> int:
+    """Length of a Prometheus duration such as ``1h30m``; raises :class:`ValueError` where it is none."""
+    if not _DURATION.fullmatch(duration):
+        raise ValueError(f"{duration!r} is not a duration such as 30s, 5m or 1h30m")
+    return sum(int(number) * UNITS_MS[unit] for number, unit in _PART.findall(duration))
+
+
+def scale_duration(duration: str, factor: float) -> str:
+    """``duration`` divided by ``factor``, whole seconds, not below one second; ``0s`` stays."""
+    length = milliseconds(duration)
+    if length == 0:
+        return duration
+    return f"{max(MINIMUM_MS, math.ceil(length / factor / 1000) * 1000) // 1000}s"
+
+
+def scale_expression(expression: str, factor: float) -> str:
+    """A PromQL expression with its ranges, subquery steps and offsets divided by ``factor``."""
+
+    def replace(match: re.Match[str]) -> str:
+        if match["quoted"]:
+            return match[0]
+        return _DURATION.sub(lambda part: scale_duration(part[0], factor), match[0])
+
+    return _QUOTED_OR_RANGE.sub(replace, expression)
+
+
+def scale_document(document: Any, factor: float) -> Any:
+    """A loaded rules file, prometheus.yml or alertmanager.yml with all its durations divided by ``factor``."""
+    if isinstance(document, list):
+        return [scale_document(item, factor) for item in document]
+    if not isinstance(document, dict):
+        return document
+    return {key: _scaled(key, value, factor) for key, value in document.items()}
+
+
+def _scaled(key: str, value: Any, factor: float) -> Any:
+    scale: Callable[[str, float], str] | None = None
+    if isinstance(value, str):
+        scale = scale_duration if key in SCALED_KEYS else scale_expression if key == "expr" else None
+    return scale(value, factor) if scale and isinstance(value, str) else scale_document(value, factor)
