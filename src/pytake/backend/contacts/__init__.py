@@ -1,0 +1,1 @@
+"""Customers, known by phone number or by business-scoped user id."""

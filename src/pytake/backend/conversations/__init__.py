@@ -1,0 +1,1 @@
+"""Conversations with their 24 h window, state and who answers."""

@@ -1,0 +1,1 @@
+"""WhatsApp numbers: configuration, state and their REST resource."""

@@ -1,0 +1,1 @@
+"""Messages, their state history and the REST resource that sends them."""

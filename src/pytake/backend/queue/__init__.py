@@ -1,0 +1,1 @@
+"""Durable queues on Redis Streams."""

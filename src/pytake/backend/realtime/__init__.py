@@ -1,0 +1,1 @@
+"""The agents' inbox: /ws over Redis pub/sub."""
