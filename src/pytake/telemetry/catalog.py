@@ -335,6 +335,24 @@ BUILD_INFO = gauge(
     merge=Merge.MAX,
 )
 
+# --- Sandbox ------------------------------------------------------------------------------------------------------
+SANDBOX_FAULT_ACTIVE = gauge(
+    "sandbox_fault_active",
+    "1 while the sandbox injects this fault on purpose.",
+    labels={"fault": lb.SANDBOX_FAULTS},
+    merge=Merge.MAX,
+)
+SANDBOX_MESSAGES = counter(
+    "sandbox_messages_total",
+    "Messages that the sandbox's customers wrote (inbound) and that it accepted from the backend (outbound).",
+    labels={"direction": lb.Direction, "whatsapp_instance": lb.INSTANCES},
+)
+SANDBOX_WEBHOOKS = counter(
+    "sandbox_webhooks_total",
+    "Attempts of the sandbox to post a webhook to the backend.",
+    labels={"outcome": lb.SandboxWebhook},
+)
+
 # --- Telemetry about telemetry ------------------------------------------------------------------------------------
 SPANS_EXPORTED = counter("telemetry_spans_exported_total", "Spans that the collector took.")
 SPANS_DROPPED = counter(

@@ -399,7 +399,18 @@ class LogLevel(StrEnum):
     CRITICAL = "critical"
 
 
+class SandboxWebhook(StrEnum):
+    """What became of one attempt of the sandbox to post a webhook."""
+
+    DELIVERED = "delivered"
+    REFUSED = "refused"
+    UNREACHABLE = "unreachable"
+    FORGED = "forged"
+    LOST = "lost"
+
+
 INSTANCES = Configured("whatsapp_instance", limit=100)
+SANDBOX_FAULTS = Configured("sandbox_fault", limit=40)
 MODELS = Configured("model", limit=30)
 TEMPLATES = Configured("template", limit=200)
 TABLES = Configured("table", limit=40)
