@@ -20,3 +20,42 @@ For the store and the HTTP API (all times are nanoseconds since 1970; `source` i
 
 Errors derive from `LogQLError` and carry the HTTP `status` of the answer.
 """
+
+from pytake.embedded.loki.logql.ast import Expr, LogQuery, Matcher, MetricExpr
+from pytake.embedded.loki.logql.errors import (
+    LogQLError,
+    MatchingError,
+    ParseError,
+    PipelineError,
+    SeriesLimit,
+    TemplateError,
+    UnsupportedQuery,
+)
+from pytake.embedded.loki.logql.parser import parse
+from pytake.embedded.loki.logql.printer import format_query, selectors
+from pytake.embedded.loki.logql.regex import matches
+from pytake.embedded.loki.logql.rows import Cursor, Entry, Execute, Labels, Limits, Series
+
+__all__ = [
+    "Cursor",
+    "Entry",
+    "Execute",
+    "Expr",
+    "Labels",
+    "Limits",
+    "LogQLError",
+    "LogQuery",
+    "Matcher",
+    "MatchingError",
+    "MetricExpr",
+    "ParseError",
+    "PipelineError",
+    "Series",
+    "SeriesLimit",
+    "TemplateError",
+    "UnsupportedQuery",
+    "format_query",
+    "matches",
+    "parse",
+    "selectors",
+]

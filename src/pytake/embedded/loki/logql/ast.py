@@ -226,16 +226,9 @@ class Decolorize:
     """`| decolorize`: the line without ANSI colours."""
 
 
-@dataclass(frozen=True, slots=True)
-class Distinct:
-    """`| distinct a, b`: the first line of each combination of values; lines lacking one of the labels stay."""
-
-    labels: tuple[str, ...]
-
-
 Stage = (
     LineFilter | Json | Logfmt | Regexp | Pattern | Unpack | LabelFilter | LineFormat | LabelFormat | Drop | Keep
-    | Decolorize | Distinct
+    | Decolorize
 )  # fmt: skip
 
 
