@@ -16,11 +16,14 @@ from bisect import bisect_left
 from collections.abc import Callable, Iterable, Mapping
 from enum import Enum, StrEnum
 from math import inf, nan
-from typing import Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from pytake.telemetry.labelsets import LabelSpec, UndeclaredLabelError, allowed, capacity, configure, members
 from pytake.telemetry.labels import OTHER
 from pytake.telemetry.store import EXEMPLAR_SLOTS, Store, StoreFullError
+
+if TYPE_CHECKING:
+    from pytake.telemetry.shared import SharedMetrics
 
 __all__ = [
     "Counter", "Gauge", "Histogram", "Merge", "Metric", "UndeclaredLabelError", "configure_label", "counter", "gauge",
@@ -46,11 +49,10 @@ class Merge(Enum):
 class Child:
     """One series (or the series of one histogram): a metric with its label values bound."""
 
-    __slots__ = ("_doubles", "_slot", "_store", "prefixes", "values")
+    __slots__ = ("_doubles", "_slot", "_store", "values")
 
     def __init__(self, store: Store, slot: int, values: tuple[str, ...]) -> None:
         self.values = values
-        self.prefixes: tuple[str, ...] = ()
         self.bind(store, slot)
 
     def bind(self, store: Store, slot: int) -> None:
@@ -58,6 +60,11 @@ class Child:
         self._store = store
         self._doubles = store.doubles
         self._slot = slot
+
+    @property
+    def place(self) -> tuple[Store, int]:
+        """Store and first slot."""
+        return self._store, self._slot
 
     @property
     def slot(self) -> int:
@@ -129,8 +136,8 @@ class HistogramChild(Child):
     def observe(self, value: float, *, trace_id: int | None = None) -> None:
         """Count ``value``; ``trace_id`` is its example, by default the current trace when that is sampled."""
         bucket = bisect_left(self._bounds, value)
-        doubles = self._doubles
         with LOCK:
+            doubles = self._doubles
             doubles[self._slot + bucket] += 1.0
             doubles[self._sum] += value
         if self._exemplars:
@@ -139,10 +146,6 @@ class HistogramChild(Child):
             if trace_id:
                 at = self._sum + 1 + bucket * EXEMPLAR_SLOTS
                 self._store.write_exemplar(at, trace_id, value, time.time())
-
-    def exemplar(self, bucket: int) -> tuple[int, float, float] | None:
-        """Return ``(trace_id, value, unix_time)`` of a bucket's newest example."""
-        return self._store.read_exemplar(self._sum + 1 + bucket * EXEMPLAR_SLOTS) if self._exemplars else None
 
     def get(self) -> tuple[float, float]:
         """Return ``(count, sum)`` in this process."""
@@ -163,6 +166,7 @@ class _State:
         self.hooks: list[Callable[[], None]] = []
         self.trace_id: Callable[[], int] = lambda: 0
         self.on_series: Callable[[Metric[Any], Any], None] = lambda _metric, _child: None
+        self.shared: SharedMetrics | None = None
 
 
 class Metric(Generic[C]):
@@ -180,17 +184,23 @@ class Metric(Generic[C]):
         self.merge = merge
         self.budget = budget if budget is not None else min(MAX_DEFAULT_BUDGET, capacity(self.specs.values()))
         self.children: dict[tuple[str, ...], C] = {}
+        self.prefixes: dict[tuple[str, ...], tuple[str, ...]] = {}
+        """Beginnings of the lines of each series, kept by :mod:`~pytake.telemetry.exposition`."""
         self._cache: dict[tuple[str, ...], C] = {}
-        self._only: C | None = None
         if name in _STATE.metrics:
             msg = f"metric {name} is declared twice; declare it once in pytake.telemetry.catalog"
             raise ValueError(msg)
         _STATE.metrics[name] = self
 
     @property
-    def slots(self) -> int:
-        """Doubles that one series of this metric needs."""
+    def value_slots(self) -> int:
+        """Doubles that the values of one series need."""
         return 1
+
+    @property
+    def slots(self) -> int:
+        """Doubles that one series needs, its exemplars included."""
+        return self.value_slots
 
     def _make(self, store: Store, slot: int, values: tuple[str, ...]) -> C:
         raise NotImplementedError
@@ -245,6 +255,11 @@ class Metric(Generic[C]):
         free = [name for name in self.label_names if name not in fixed]
         for combination in itertools.product(*(members(self.specs[name]) for name in free)):
             self.labels(**fixed, **dict(zip(free, combination, strict=True)))
+
+    def forget_into(self, store: Store) -> None:
+        """Start every series anew, at zero, in ``store``: the counts stay where they were."""
+        for child in self.children.values():
+            child.bind(store, store.allocate(self.slots))
 
     def forget(self) -> None:
         """Drop every series of this process (for tests)."""
@@ -308,10 +323,14 @@ class Histogram(Metric[HistogramChild]):
         super().__init__(name, help, labels, budget=budget)
 
     @property
+    def value_slots(self) -> int:
+        """Buckets with +Inf, and the sum."""
+        return len(self.bounds) + 2
+
+    @property
     def slots(self) -> int:
         """Buckets with +Inf, the sum, and the exemplars."""
-        plain = len(self.bounds) + 2
-        return plain + (len(self.bounds) + 1) * EXEMPLAR_SLOTS if self.exemplars else plain
+        return self.value_slots + ((len(self.bounds) + 1) * EXEMPLAR_SLOTS if self.exemplars else 0)
 
     def _make(self, store: Store, slot: int, values: tuple[str, ...]) -> HistogramChild:
         return HistogramChild(store, slot, values, self.bounds, exemplars=self.exemplars)

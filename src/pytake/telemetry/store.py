@@ -33,6 +33,13 @@ class Store:
         if self.used < HEADER_SLOTS:
             self.doubles[0] = float(HEADER_SLOTS)
 
+    @classmethod
+    def reading(cls, block: mmap.mmap) -> "Store":
+        """Return a view of another process's block, for reading only."""
+        store = cls.__new__(cls)
+        store._block, store.slots, store.doubles = block, len(block) // SLOT_BYTES, memoryview(block).cast("d")
+        return store
+
     @property
     def used(self) -> int:
         """Slots handed out so far, the header included."""
@@ -58,3 +65,9 @@ class Store:
         if check != high ^ low or not (high or low):
             return None
         return (high << 64) | low, value, timestamp
+
+    def copy_from(self, other: "Store", source: int, target: int, count: int) -> None:
+        """Copy ``count`` slots of ``other``, bit by bit."""
+        self._block[target * SLOT_BYTES : (target + count) * SLOT_BYTES] = other._block[
+            source * SLOT_BYTES : (source + count) * SLOT_BYTES
+        ]
