@@ -4,7 +4,6 @@ from typing import Any
 
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory, timestamp_pb2
 
-_PACKAGE = "pytake.lokipush"
 _F = descriptor_pb2.FieldDescriptorProto
 
 
@@ -17,22 +16,23 @@ def _message(
         message.field.add(name=field, number=number, type=kind, type_name=type_name, label=label)
 
 
-def _file() -> descriptor_pb2.FileDescriptorProto:
-    file = descriptor_pb2.FileDescriptorProto(name="pytake_loki_push.proto", package=_PACKAGE, syntax="proto3")
+def _file(package: str, text: int) -> descriptor_pb2.FileDescriptorProto:
+    file = descriptor_pb2.FileDescriptorProto(name=f"{package}.proto", package=package, syntax="proto3")
     file.dependency.append(timestamp_pb2.DESCRIPTOR.name)
-    pair, entry, stream = (f".{_PACKAGE}.{name}" for name in ("LabelPair", "Entry", "Stream"))
-    _message(file, "LabelPair", ("name", 1, _F.TYPE_STRING, None, False), ("value", 2, _F.TYPE_STRING, None, False))
+    pair, entry, stream = (f".{package}.{name}" for name in ("LabelPair", "Entry", "Stream"))
+    stamp = ".google.protobuf.Timestamp"
+    _message(file, "LabelPair", ("name", 1, text, None, False), ("value", 2, text, None, False))
     _message(
         file,
         "Entry",
-        ("timestamp", 1, _F.TYPE_MESSAGE, ".google.protobuf.Timestamp", False),
-        ("line", 2, _F.TYPE_STRING, None, False),
+        ("timestamp", 1, _F.TYPE_MESSAGE, stamp, False),
+        ("line", 2, text, None, False),
         ("structured_metadata", 3, _F.TYPE_MESSAGE, pair, True),
     )
     _message(
         file,
         "Stream",
-        ("labels", 1, _F.TYPE_STRING, None, False),
+        ("labels", 1, text, None, False),
         ("entries", 2, _F.TYPE_MESSAGE, entry, True),
         ("hash", 3, _F.TYPE_UINT64, None, False),
     )
@@ -40,14 +40,14 @@ def _file() -> descriptor_pb2.FileDescriptorProto:
     return file
 
 
-_pool = descriptor_pool.DescriptorPool()
-_pool.AddSerializedFile(timestamp_pb2.DESCRIPTOR.serialized_pb)
-_pool.AddSerializedFile(_file().SerializeToString())
+def _push_request(package: str, text: int) -> Any:
+    pool = descriptor_pool.DescriptorPool()
+    pool.AddSerializedFile(timestamp_pb2.DESCRIPTOR.serialized_pb)
+    pool.AddSerializedFile(_file(package, text).SerializeToString())
+    return message_factory.GetMessageClass(pool.FindMessageTypeByName(f"{package}.PushRequest"))
 
 
-def _class(name: str) -> Any:
-    return message_factory.GetMessageClass(_pool.FindMessageTypeByName(f"{_PACKAGE}.{name}"))
-
-
-PushRequest = _class("PushRequest")
+PushRequest = _push_request("pytake.lokipush", _F.TYPE_STRING)
 """``streams`` of ``labels`` (``{job="x"}``) and ``entries`` (``timestamp``, ``line``, ``structured_metadata``)."""
+LossyPushRequest = _push_request("pytake.lokipushbytes", _F.TYPE_BYTES)
+"""The same with bytes for text: reads what clients send that is not UTF-8."""

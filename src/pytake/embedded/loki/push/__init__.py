@@ -1,0 +1,1 @@
+"""Push: request bodies to batches of rows."""

@@ -1,0 +1,85 @@
+"""Push bodies in JSON: ``{"streams": [{"stream": {...}, "values": [["<ns>", "<line>", {metadata}]]}]}``."""
+
+import json
+from typing import Any
+
+import orjson
+import pyarrow as pa
+
+from pytake.embedded.loki.batch import Array, StreamRows
+from pytake.embedded.loki.errors import RequestError
+
+
+def _load(body: bytes) -> Any:
+    try:
+        return orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        try:  # lone surrogates and bytes that are not UTF-8 become U+FFFD, as in Go
+            text = json.loads(body.decode("utf-8", "replace"))
+            return orjson.loads(json.dumps(text, ensure_ascii=False).encode("utf-8", "replace"))
+        except ValueError:
+            raise RequestError(400, f"loghttp.PushRequest: {error}") from error
+
+
+def metadata_text(pairs: dict[str, Any]) -> str | None:
+    """Structured metadata as the store keeps it; raises :class:`RequestError` unless it maps strings to strings."""
+    if not pairs:
+        return None
+    if not all(isinstance(value, str) for value in pairs.values()):
+        raise RequestError(400, "loghttp.PushRequest: structured metadata values must be strings")
+    return orjson.dumps(pairs, option=orjson.OPT_SORT_KEYS).decode()
+
+
+def timestamps(values: tuple[Any, ...]) -> Array:
+    """Nanoseconds of decimal strings."""
+    try:
+        return pa.array(values, pa.string()).cast(pa.int64())
+    except (pa.ArrowInvalid, pa.ArrowTypeError, TypeError) as error:
+        raise RequestError(
+            400, f"loghttp.PushRequest: values: timestamps must be strings of nanoseconds: {error}"
+        ) from error
+
+
+def _columns(values: list[Any]) -> tuple[tuple[Any, ...], tuple[Any, ...], tuple[Any, ...] | None]:
+    if not all(type(value) is list and 2 <= len(value) <= 3 for value in values):
+        raise RequestError(
+            400, "loghttp.PushRequest: values: expected [timestamp, line] or [timestamp, line, metadata]"
+        )
+    if any(len(value) == 3 for value in values):
+        stamps, lines, meta = zip(*((v[0], v[1], v[2] if len(v) == 3 else None) for v in values), strict=True)
+        return stamps, lines, meta
+    stamps, lines = zip(*values, strict=True)
+    return stamps, lines, None
+
+
+def _rows(stream: Any) -> StreamRows | None:
+    labels, values = stream.get("stream"), stream.get("values")
+    if not isinstance(labels, dict) or not all(isinstance(value, str) for value in labels.values()):
+        raise RequestError(400, "loghttp.PushRequest: stream: expected an object of strings")
+    if not isinstance(values, list):
+        raise RequestError(400, "loghttp.PushRequest: values: expected an array")
+    if not values:
+        return None
+    stamps, lines, meta = _columns(values)
+    try:
+        texts = pa.array(lines, pa.string())
+    except (pa.ArrowInvalid, pa.ArrowTypeError, TypeError):
+        raise RequestError(400, "loghttp.PushRequest: values: lines must be strings") from None
+    if texts.null_count:
+        raise RequestError(400, "loghttp.PushRequest: values: lines must be strings")
+    if meta is None:
+        return StreamRows(labels, timestamps(stamps), texts)
+    if not all(item is None or isinstance(item, dict) for item in meta):
+        raise RequestError(400, "loghttp.PushRequest: values: structured metadata must be an object")
+    packed = pa.array([metadata_text(item) if item else None for item in meta], pa.string())
+    return StreamRows(labels, timestamps(stamps), texts, packed)
+
+
+def decode(body: bytes) -> list[StreamRows]:
+    """Streams of a body; raises :class:`RequestError` 400 where it is not a push request."""
+    request = _load(body)
+    if not isinstance(request, dict) or not isinstance(request.get("streams"), list):
+        raise RequestError(400, "loghttp.PushRequest: expected an object with streams")
+    if not all(isinstance(stream, dict) for stream in request["streams"]):
+        raise RequestError(400, "loghttp.PushRequest: streams: expected objects")
+    return [rows for stream in request["streams"] if (rows := _rows(stream)) is not None]

@@ -1,0 +1,1 @@
+"""Storage: write-ahead log, hot buffer, Parquet segments, manifest, compaction, retention."""
