@@ -323,6 +323,7 @@ class HandoverReason(StrEnum):
     AI_DECIDED = "ai_decided"
     BUDGET = "budget"
     AGENT = "agent"
+    SEND_IN_DOUBT = "send_in_doubt"
 
 
 class Window(StrEnum):
