@@ -1,0 +1,1 @@
+"""Where lines come from: files, syslog, pushes, the journal, standard input."""
