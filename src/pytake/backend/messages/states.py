@@ -1,4 +1,4 @@
-"""States of a message. Webhooks come late, twice and in any order: a state is entered once, and the highest one shows."""
+"""States of a message. Webhooks come late, twice, in any order: a state is entered once and the highest one shows."""
 
 from datetime import datetime
 from typing import Any

@@ -1,6 +1,6 @@
 """What a job may raise, and which failures are an outage of ours rather than the job's fault."""
 
-import asyncpg
+import asyncpg  # type: ignore[import-untyped] # it ships no types
 from redis.exceptions import BusyLoadingError, ConnectionError, ReadOnlyError, TimeoutError
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError

@@ -7,7 +7,7 @@ stream is the depth of the queue, and whatever a killed worker was doing is take
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, cast
+from typing import Any
 
 import orjson
 from redis.asyncio import Redis
@@ -78,7 +78,7 @@ class Streams:
     """The queues of one Redis. ``client`` decodes nothing (bytes in, bytes out)."""
 
     def __init__(self, client: Redis) -> None:
-        self.client = client
+        self.client: Any = client  # redis-py types an answer as the union over all protocols
         self._move_due = client.register_script(_MOVE_DUE)
 
     async def create_groups(self, queues: Sequence[Queue]) -> None:
@@ -93,11 +93,11 @@ class Streams:
     async def add(self, queue: Queue, jobs: Sequence[Fields]) -> None:
         """Append jobs, all or none (one MULTI); returns when Redis has them."""
         if len(jobs) == 1:
-            await self.client.xadd(stream_name(queue), cast(Any, dict(jobs[0])))
+            await self.client.xadd(stream_name(queue), dict(jobs[0]))
             return
         async with self.client.pipeline(transaction=True) as pipe:
             for fields in jobs:
-                pipe.xadd(stream_name(queue), cast(Any, dict(fields)))
+                pipe.xadd(stream_name(queue), dict(fields))
             await pipe.execute()
 
     async def read(self, queue: Queue, consumer: str, *, count: int, block: float) -> list[Job]:
@@ -169,7 +169,7 @@ class Streams:
         """Move a job to the dead letters, with the reason."""
         fields = job.fields | {"reason": reason[:1000], "job_id": job.id, "died_at": f"{time.time():.3f}"}
         async with self.client.pipeline(transaction=True) as pipe:
-            pipe.xadd(dead_name(job.queue), cast(Any, fields), maxlen=10_000, approximate=True)
+            pipe.xadd(dead_name(job.queue), fields, maxlen=10_000, approximate=True)
             pipe.xack(stream_name(job.queue), GROUP, job.id)
             pipe.xdel(stream_name(job.queue), job.id)
             await pipe.execute()
@@ -187,7 +187,7 @@ class Streams:
         dropped = {"reason", "job_id", "died_at", "attempt", "first_id", "delayed"}
         fields = {key: value for key, value in _decode(entries[0][1]).items() if key not in dropped}
         async with self.client.pipeline(transaction=True) as pipe:
-            pipe.xadd(stream_name(queue), cast(Any, fields))
+            pipe.xadd(stream_name(queue), fields)
             pipe.xdel(dead_name(queue), dead_id)
             await pipe.execute()
         return True

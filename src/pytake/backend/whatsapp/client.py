@@ -198,9 +198,9 @@ class GraphClient:
             raise InDoubt(f"{type(error).__name__}: {error}") from error
         finally:
             elapsed = time.perf_counter() - started
-            labels = {"operation": operation, "whatsapp_instance": instance.slug}
-            catalog.WHATSAPP_API_REQUESTS.inc(status=status, **labels)
-            catalog.WHATSAPP_API_DURATION.observe(elapsed, **labels)
+            slug = instance.slug
+            catalog.WHATSAPP_API_REQUESTS.inc(operation=operation, status=status, whatsapp_instance=slug)
+            catalog.WHATSAPP_API_DURATION.observe(elapsed, operation=operation, whatsapp_instance=slug)
 
 
 def _judge(response: httpx.Response) -> tuple[ApiStatus, Json | GraphError]:  # noqa: PLR0911 (one a kind of answer)
