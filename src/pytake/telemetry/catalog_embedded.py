@@ -37,3 +37,69 @@ PROMTAIL_REQUEST_SECONDS = histogram(
 )  # fmt: skip
 PROMTAIL_SYSLOG_ENTRIES = counter("promtail_syslog_target_entries_total", "Syslog messages taken.")
 PROMTAIL_SYSLOG_ERRORS = counter("promtail_syslog_target_parsing_errors_total", "Messages that are not syslog.")
+
+# --- Loki ---------------------------------------------------------------------------------------------------------
+TENANTS = lb.Bounded(limit=100, pattern=r"[\w!.*'()\-|]{1,150}")
+LOKI_ROUTES = lb.Bounded(limit=80, pattern=r"[\w]{1,120}")
+LOKI_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 25.0, 50.0, 100.0)
+
+LOKI_REQUEST_SECONDS = histogram(
+    "loki_request_duration_seconds", "Time from a request to its answer.",
+    labels={"method": lb.Method, "route": LOKI_ROUTES, "status_code": lb.STATUS_CODES, "ws": lb.Bounded(limit=2)},
+    buckets=LOKI_SECONDS, budget=600,
+)  # fmt: skip
+LOKI_INFLIGHT = gauge("loki_inflight_requests", "Requests being answered now.")
+LOKI_LINES_RECEIVED = counter(
+    "loki_distributor_lines_received_total", "Lines in pushes.", labels={"tenant": TENANTS}, budget=101
+)
+LOKI_BYTES_RECEIVED = counter(
+    "loki_distributor_bytes_received_total", "Bytes of lines in pushes.", labels={"tenant": TENANTS}, budget=101
+)
+LOKI_DISCARDED_SAMPLES = counter(
+    "loki_discarded_samples_total", "Lines that were not taken.", labels={"reason": REASONS, "tenant": TENANTS},
+    budget=500,
+)  # fmt: skip
+LOKI_DISCARDED_BYTES = counter(
+    "loki_discarded_bytes_total", "Bytes that were not taken.", labels={"reason": REASONS, "tenant": TENANTS},
+    budget=500,
+)  # fmt: skip
+LOKI_MEMORY_STREAMS = gauge("loki_ingester_memory_streams", "Known streams.", labels={"tenant": TENANTS}, budget=101)
+LOKI_MEMORY_ROWS = gauge("pytake_loki_memory_rows", "Rows in memory, not yet in a segment.")
+LOKI_CHUNKS_FLUSHED = counter("loki_ingester_chunks_flushed_total", "Segments written from memory.")
+LOKI_FLUSH_FAILURES = counter("loki_ingester_chunks_flush_failures_total", "Segments that could not be written.")
+LOKI_WAL_BYTES = counter("loki_ingester_wal_logged_bytes_total", "Bytes written to the write-ahead log.")
+LOKI_WAL_RECORDS = counter("loki_ingester_wal_records_logged_total", "Records written to the write-ahead log.")
+LOKI_WAL_DISK_FULL = counter(
+    "loki_ingester_wal_disk_full_failures_total", "Pushes refused because the log could not be written."
+)
+LOKI_WAL_CORRUPTIONS = counter("loki_ingester_wal_corruptions_total", "Log files with records that cannot be read.")
+LOKI_WAL_RECOVERED = counter("loki_ingester_wal_recovered_entries_total", "Lines read back from the log at the start.")
+LOKI_WAL_REPLAY_SECONDS = gauge("loki_ingester_wal_replay_duration_seconds", "How long reading the log took.")
+LOKI_SEGMENTS = gauge("pytake_loki_segments", "Segments on disk.")
+LOKI_SEGMENT_BYTES = gauge("pytake_loki_segment_bytes", "Bytes of segments on disk.")
+LOKI_DAMAGED_SEGMENTS = counter("pytake_loki_damaged_segments_total", "Segments set aside because they are damaged.")
+LOKI_COMPACTIONS = counter(
+    "loki_boltdb_shipper_compact_tables_operation_total", "Compactions.", labels={"status": lb.Outcome}
+)
+LOKI_RETENTION_ROWS = counter("pytake_loki_retention_rows_total", "Lines deleted by retention and delete requests.")
+LOKI_QUERY_SECONDS = histogram(
+    "loki_logql_querystats_latency_seconds", "Execution time of queries.",
+    labels={"type": lb.Bounded(limit=8), "range": lb.Bounded(limit=3), "status_code": lb.STATUS_CODES},
+    buckets=LOKI_SECONDS, budget=200,
+)  # fmt: skip
+LOKI_QUERY_BYTES = counter("loki_logql_querystats_bytes_processed_total", "Bytes of lines that queries covered.")
+LOKI_RULE_EVALUATIONS = counter(
+    "loki_prometheus_rule_evaluations_total", "Rule evaluations.", labels={"rule_group": FILES}, budget=510
+)
+LOKI_RULE_FAILURES = counter(
+    "loki_prometheus_rule_evaluation_failures_total", "Rule evaluations that failed.", labels={"rule_group": FILES},
+    budget=510,
+)  # fmt: skip
+LOKI_NOTIFICATIONS = counter(
+    "loki_prometheus_notifications_sent_total", "Alerts sent to an Alertmanager.", labels={"alertmanager": HOSTS}
+)
+LOKI_NOTIFICATION_ERRORS = counter(
+    "loki_prometheus_notifications_errors_total", "Alerts an Alertmanager did not take.",
+    labels={"alertmanager": HOSTS},
+)  # fmt: skip
+LOKI_BUILD = gauge("loki_build_info", "Version of the server.", labels={"version": lb.VERSIONS, "goversion": lb.VERSIONS})
