@@ -1,23 +1,46 @@
-# Entry points of the project; `make help` lists them.
+# Entry points of the project; `make help` lists them. A `::` target may have more than one recipe: add yours.
 SHELL := /bin/bash
 PY := .venv/bin/python
+UV := .venv/bin/uv
+COMPILE := $(UV) pip compile --python-version 3.11 --generate-hashes --no-header --no-emit-index-url -q
 .DEFAULT_GOAL := help
 
 help: ## list the entry points
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 22
+	@grep -hE '^[a-z-]+::?.*## ' $(MAKEFILE_LIST) | sed -E 's/::?.*## /\t/' | expand -t 22
 
-lock: ## pin the dependencies of pyproject.toml with hashes
-	.venv/bin/uv pip compile pyproject.toml --python-version 3.11 --generate-hashes --no-header --no-emit-index-url -q -o requirements/runtime.txt
-	.venv/bin/uv pip compile pyproject.toml --group dev --python-version 3.11 --generate-hashes --no-header --no-emit-index-url -q -o requirements/dev.txt -c requirements/runtime.txt
+setup: ## make .venv with the development tools and install the Debian packages that stack and tests need
+	@PYTAKE_SETUP=dev ./deploy-with-monitoring.sh --setup-only
+	@.venv/bin/pytake packages --tests
 
-lint: ## ruff (lint and format), mypy strict, import directions
+lint: ## ruff (lint and format), mypy strict, import directions, shellcheck
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
 	.venv/bin/mypy
 	.venv/bin/lint-imports
+	shellcheck deploy-with-monitoring.sh .ci/run docker/*.sh
+
+types: ## mypy strict on src/
+	.venv/bin/mypy
 
 format: ## let ruff mend what it can
 	.venv/bin/ruff check --fix .
 	.venv/bin/ruff format .
 
-.PHONY: help lock lint format
+test: setup ## set up what the tests need, then run all but the slow ones (ARGS="-k name" to choose)
+	.venv/bin/pytest -m "not slow" $(ARGS)
+
+test-all: setup ## every test, the slow ones too
+	.venv/bin/pytest $(ARGS)
+
+generate:: ## make the generated files again (CI fails when they differ)
+
+bench:: ## measured claims; each is one command in bench/
+
+screenshots:: ## pictures of the pages for the documentation
+
+lock: ## pin the dependencies of pyproject.toml with hashes
+	$(COMPILE) pyproject.toml -o requirements/runtime.txt
+	$(COMPILE) pyproject.toml --group dev -o requirements/dev.txt -c requirements/runtime.txt
+	$(COMPILE) requirements/bootstrap.in -o requirements/bootstrap.txt -c requirements/dev.txt
+
+.PHONY: help setup lint types format test test-all generate bench screenshots lock

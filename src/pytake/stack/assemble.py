@@ -107,20 +107,23 @@ def shift(stack: Stack, text: str) -> str:
 
 def check(stack: Stack, folder: Path) -> None:
     """Let the servers' tools read the configuration in ``folder``; tools that are not installed check nothing."""
-    commands = (
-        ["promtool", "check", "config", str(folder / "prometheus" / "prometheus.yml")],
-        ["prometheus-blackbox-exporter", "--config.check", f"--config.file={folder / 'blackbox' / 'blackbox.yml'}"],
+    blackbox = folder / "blackbox" / "blackbox.yml"
+    _run_check(stack, folder, ["promtool", "check", "config", str(folder / "prometheus" / "prometheus.yml")])
+    _run_check(
+        stack, folder, ["prometheus-blackbox-exporter", "--config.check", f"--config.file={blackbox}"], f"{blackbox}: "
     )
-    for command in commands:
-        if shutil.which(command[0]) is None:
-            continue
-        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60, cwd=folder)
-        if done.returncode:
-            lines = [line for line in (done.stdout + done.stderr).splitlines() if _tells(line)]
-            raise ConfigInvalid(
-                _committed(stack, folder, "\n".join(lines)),
-                hint="what runs was left as it is; correct the file and repeat",
-            )
+
+
+def _run_check(stack: Stack, folder: Path, command: list[str], prefix: str = "") -> None:
+    if shutil.which(command[0]) is None:
+        return
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60, cwd=folder)
+    if done.returncode:
+        lines = [prefix + line for line in (done.stdout + done.stderr).splitlines() if _tells(line)]
+        raise ConfigInvalid(
+            _committed(stack, folder, "\n".join(lines)),
+            hint="what runs was left as it is; correct the file and repeat",
+        )
 
 
 def check_committed(stack: Stack) -> None:
@@ -129,7 +132,8 @@ def check_committed(stack: Stack) -> None:
 
 
 def _tells(line: str) -> bool:
-    return bool(line.strip()) and "SUCCESS" not in line and not line.startswith("Checking")
+    noise = "SUCCESS" in line or "level=info" in line or line.startswith("Checking")
+    return bool(line.strip()) and not noise
 
 
 def _committed(stack: Stack, staging: Path, message: str) -> str:

@@ -13,7 +13,7 @@ from typing import Annotated, NoReturn
 import typer
 from rich.text import Text
 
-from pytake.stack import docker, doctor, logs, show, status
+from pytake.stack import docker, doctor, logs, packages, show, status
 from pytake.stack.assemble import check_committed
 from pytake.stack.components import COMPONENTS, Group, find
 from pytake.stack.deploy import deploy, start, stop_order
@@ -245,6 +245,15 @@ def reload_command(runtime: RuntimeOption = Runtime.NATIVE) -> None:
         )
     for row in reload_monitoring(stack):
         out.print(f"[green]✔[/] {row.name} runs {row.runs}")
+
+
+@app.command("packages")
+def packages_command(
+    tests: Annotated[bool, typer.Option("--tests", help="Also what the tests need.")] = False,
+) -> None:
+    """Install the Debian packages of the native runtime, without starting anything."""
+    done = packages.ensure(COMPONENTS, err.print, more=packages.TEST_PACKAGES if tests else ())
+    out.print(f"installed {', '.join(done)}" if done else "[dim]all Debian packages are there[/]")
 
 
 @app.command("doctor")

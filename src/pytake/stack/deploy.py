@@ -13,7 +13,7 @@ from pytake.stack.assemble import assemble
 from pytake.stack.components import BY_NAME, COMPONENTS, Component, Group, order, selection
 from pytake.stack.errors import NotReady
 from pytake.stack.layout import Stack
-from pytake.stack.logs import tail
+from pytake.stack.logs import files_of, tail
 from pytake.stack.probes import Http
 from pytake.stack.supervisor import State, Supervisor, digest_of, render
 
@@ -107,7 +107,7 @@ def _digest(stack: Stack, component: Component) -> str:
         room = Path(__file__).parents[1] / component.module.split(".")[1]
         rooms = [room, Path(__file__).parents[1] / "telemetry"]
         if component.module.startswith("pytake.embedded."):
-            rooms[0] = room / component.module.split(".")[2]
+            rooms = [room / component.module.split(".")[2], room / "common", rooms[1]]
         paths += [p for folder in rooms for p in folder.rglob("*.py")]
         paths += [stack.root / "requirements" / "runtime.txt"]
     return digest_of(paths)
@@ -189,8 +189,9 @@ async def _until_ready(
 
 
 def _not_ready(stack: Stack, component: Component, why: str) -> NotReady:
-    path = stack.logs / component.log_name
-    return NotReady(component.name, why, "\n".join(tail(path, 15)), log=str(path))
+    paths = [*files_of(stack, component), stack.logs / component.log_name]
+    lines = [line for path in dict.fromkeys(paths) for line in tail(path, 12)]
+    return NotReady(component.name, why, "\n".join(lines), log=str(paths[0]))
 
 
 def stop_order(components: Sequence[str]) -> list[str]:

@@ -39,4 +39,10 @@ def compose_argv(stack: Stack, groups: Sequence[Group], *arguments: str) -> list
 def compose(stack: Stack, groups: Sequence[Group], *arguments: str) -> int:
     """Run docker compose; its exit code."""
     env = os.environ | {"PYTAKE_ROOT": str(stack.root)}
+    if own := stack.settings.pytake_instances_file:
+        env |= {"PYTAKE_INSTANCES_FILE": str(stack.root / own)}
+    if not stack.settings.sandbox_plays_meta:
+        env.setdefault("PYTAKE_META_BASE_URL", "https://graph.facebook.com")
+    if not stack.settings.sandbox_plays_openai:
+        env.setdefault("PYTAKE_OPENAI_BASE_URL", "https://api.openai.com/v1")
     return subprocess.run(compose_argv(stack, groups, *arguments), cwd=stack.root, check=False, env=env).returncode

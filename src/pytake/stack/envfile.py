@@ -39,6 +39,8 @@ PROMETHEUS_RETENTION_SIZE=10GB
 # SMTP_HOST=
 
 # Traces: JAEGER_ENDPOINT (http://host:14268/api/traces), ENABLE_JAEGER, ENABLE_STDOUT_TRACES, OTEL_* are honoured.
+# The share of traces that is kept; 0.1 suits real traffic.
+OTEL_TRACES_SAMPLER_ARG=1.0
 
 # Grafana's first login (change it: it is the one that everybody knows)
 GF_SECURITY_ADMIN_USER=admin

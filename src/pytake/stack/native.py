@@ -58,6 +58,7 @@ def ours(stack: Stack, **more: str) -> dict[str, str]:
         "OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf",
         "PYTAKE_ENVIRONMENT": stack.environment,
         "PYTAKE_LOG_DIR": str(stack.logs),
+        "PYTAKE_LOG_STDOUT": "false",  # the file has every line; what is captured is what went wrong before it
         "PYTAKE_DATA_DIR": str(stack.state),
         "PYTHONUNBUFFERED": "1",
     }
@@ -103,6 +104,7 @@ def sandbox(stack: Stack) -> Command:
         PYTAKE_SANDBOX_RATE=f"{rate:g}",
         PYTAKE_SANDBOX_STATE_FILE=str(stack.data("sandbox") / "state.json"),
         PYTAKE_INSTANCES_FILE=str(instances_file(stack)),
+        PYTAKE_ONCALL_TEMPLATE=stack.env.get("PYTAKE_ONCALL_TEMPLATE", "pytake_alert"),
     )
     if stack.settings.sandbox_plays_openai:
         env["PYTAKE_OPENAI_API_KEY"] = "sandbox"

@@ -19,6 +19,9 @@ CLUSTER_CONF = Path("/etc/postgresql-common/createcluster.conf")
 UNITS = Path("/etc/systemd/system")
 APT = ("env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "-q")
 
+TEST_PACKAGES = ("chromium", "shellcheck")
+"""What the tests and `make lint` need besides."""
+
 Say = Callable[[str], None]
 
 
@@ -44,8 +47,8 @@ def missing(components: Iterable[Component]) -> dict[str, tuple[str, ...]]:
     return found
 
 
-def ensure(components: Iterable[Component], say: Say) -> list[str]:
-    """Install what is missing; returns the packages that were installed.
+def ensure(components: Iterable[Component], say: Say, *, more: Iterable[str] = ()) -> list[str]:
+    """Install what is missing for the components, and ``more``; returns the packages that were installed.
 
     Raises:
         PackagesMissing: there is no apt-get, no way to become root, or apt-get failed; says what to type.
@@ -55,7 +58,7 @@ def ensure(components: Iterable[Component], say: Say) -> list[str]:
             "this system has no dpkg: the native runtime takes its servers from Debian 12's packages",
             hint="use Debian 12, or `./deploy-with-monitoring.sh deploy --runtime docker`",
         )
-    wanted = missing(components)
+    wanted = missing(components) | {package: () for package in more if not installed(package)}
     if not wanted:
         return []
     say(f"Installing {', '.join(wanted)}")

@@ -18,7 +18,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from supervisor.xmlrpc import SupervisorTransport  # type: ignore[import-untyped]  # it has none
+from supervisor.xmlrpc import SupervisorTransport
 
 from pytake.stack.components import Component
 from pytake.stack.errors import StackError, SupervisorUnreachable
