@@ -212,9 +212,7 @@ def _line_format(source: str) -> Step:
 
 
 def _label_format(assignments: tuple[ast.Rename | ast.Assign, ...]) -> Step:
-    work = [
-        (a.dst, a.src if isinstance(a, ast.Rename) else compile_template(a.template).render) for a in assignments
-    ]
+    work = [(a.dst, a.src if isinstance(a, ast.Rename) else compile_template(a.template).render) for a in assignments]
 
     def step(row: Row) -> bool:
         view: dict[str, str] | None = None
