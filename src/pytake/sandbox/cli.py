@@ -132,7 +132,7 @@ def status(url: Url = None, as_json: Json = False) -> None:
 
 
 @app.command()
-def send(  # noqa: PLR0917 (typer makes each of them an option)
+def send(
     text: Annotated[str, typer.Argument(help="What the customer writes.")] = "Hello, where is my order?",
     instance: Annotated[str | None, typer.Option(help="The number written to (slug); the first by default.")] = None,
     sender: Annotated[str | None, typer.Option(help="The customer's number, digits only.")] = None,

@@ -55,7 +55,7 @@ class Delivery:
         self._due: list[tuple[float, int, Webhook]] = []
         self._order = itertools.count()
         self._wake = asyncio.Event()
-        self._flying: set[asyncio.Task[None]] = set()
+        self._flying: dict[asyncio.Task[None], Webhook] = {}
         self._held: list[Webhook] = []
         self._task: asyncio.Task[None] | None = None
         self.counts: Counter[str] = Counter()
@@ -74,6 +74,7 @@ class Delivery:
         for task in tasks:
             with contextlib.suppress(asyncio.CancelledError):
                 await task
+        await asyncio.sleep(0)  # lets the callbacks put cancelled webhooks back
 
     def post(self, webhook: Webhook, delay: float = 0.0) -> None:
         """Deliver after ``delay`` seconds."""
@@ -116,17 +117,20 @@ class Delivery:
             if self._due and len(self._flying) < PARALLEL:
                 pause = max(0.0, self._due[0][0] - time.monotonic())
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._wake.wait(), pause)
+                async with asyncio.timeout(pause):  # wait_for may swallow a cancel in Python 3.11
+                    await self._wake.wait()
 
     def _launch(self, webhook: Webhook) -> None:
         if self._kept_back(webhook):
             return
         task = asyncio.create_task(self._attempt(webhook))
-        self._flying.add(task)
+        self._flying[task] = webhook
         task.add_done_callback(self._landed)
 
     def _landed(self, task: asyncio.Task[None]) -> None:
-        self._flying.discard(task)
+        webhook = self._flying.pop(task)
+        if task.cancelled():
+            self._push(webhook, 0.0)
         self._wake.set()
 
     def _kept_back(self, webhook: Webhook) -> bool:
@@ -150,11 +154,7 @@ class Delivery:
 
     async def _attempt(self, webhook: Webhook) -> None:
         webhook.attempts += 1
-        try:
-            taken = await self._send(webhook)
-        except asyncio.CancelledError:
-            self._push(webhook, 0.0)
-            raise
+        taken = await self._send(webhook)
         if webhook.forged:
             self.counts["forged"] += 1
         elif taken:

@@ -1,6 +1,7 @@
 """``pytake-sandbox``: serve the sandbox until told to stop."""
 
 import argparse
+import signal
 import sys
 
 import uvicorn
@@ -40,6 +41,8 @@ def main(arguments: list[str] | None = None) -> int:
         timeout_graceful_shutdown=3,
     )
     server = uvicorn.Server(config)
+    for number in (signal.SIGTERM, signal.SIGINT):  # uvicorn raises them again when it has stopped
+        signal.signal(number, lambda *_: None)
     try:
         server.run()
     finally:
