@@ -102,4 +102,6 @@ LOKI_NOTIFICATION_ERRORS = counter(
     "loki_prometheus_notifications_errors_total", "Alerts an Alertmanager did not take.",
     labels={"alertmanager": HOSTS},
 )  # fmt: skip
-LOKI_BUILD = gauge("loki_build_info", "Version of the server.", labels={"version": lb.VERSIONS, "goversion": lb.VERSIONS})
+LOKI_BUILD = gauge(
+    "loki_build_info", "Version of the server.", labels={"version": lb.VERSIONS, "goversion": lb.VERSIONS}
+)

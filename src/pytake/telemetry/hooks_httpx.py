@@ -43,17 +43,16 @@ def trace_httpx(client: Any) -> None:
 
 
 def _begin(request: Any) -> tuple[Any, Any]:
-    tracer = tracing._tracer
-    if tracer is None:
-        return None, None
     url = request.url
-    span = tracer.start_span(
-        request.method, None, SpanKind.CLIENT,
+    span = tracing.start(
+        request.method, SpanKind.CLIENT,
         {
             "http.request.method": request.method, "server.address": url.host, "server.port": url.port or _default(url.scheme),
             "url.full": str(url.copy_with(query=None, fragment=None, username=None, password=None)),
         },
     )  # fmt: skip
+    if span is None:
+        return None, None
     token = context_api.attach(trace.set_span_in_context(span))
     tracing.inject(request.headers)
     return span, token
@@ -68,11 +67,11 @@ def _end(span: Any, token: Any, response: Any, fault: BaseException | None) -> N
         return
     context_api.detach(token)
     if fault is not None:
-        span.attributes["error.type"] = type(fault).__qualname__
+        span.set_attribute("error.type", type(fault).__qualname__)
         span.set_status(Status(StatusCode.ERROR, type(fault).__name__))
     else:
-        span.attributes["http.response.status_code"] = response.status_code
+        span.set_attribute("http.response.status_code", response.status_code)
         if response.status_code >= 400:
-            span.attributes["error.type"] = str(response.status_code)
+            span.set_attribute("error.type", str(response.status_code))
             span.set_status(StatusCode.ERROR)
     span.end()

@@ -59,16 +59,16 @@ class _RedisHooks:
     def _begin(self, fixed: str | None, args: tuple[Any, ...]) -> tuple[float, str, Any]:
         command = fixed or str(args[0]).split(" ", 1)[0].upper()
         span = None
-        if self.trace and tracing._tracer is not None and command not in BLOCKING:
+        if self.trace and command not in BLOCKING:
             attributes = {**self._attributes, "db.operation.name": command}
-            span = tracing._tracer.start_span(command, None, SpanKind.CLIENT, attributes)
+            span = tracing.start(command, SpanKind.CLIENT, attributes)
         return time.perf_counter(), command, span
 
     def _end(self, begun: tuple[float, str, Any], fault: BaseException | None) -> None:
         started, command, span = begun
         if span is not None:
             if fault is not None:
-                span.attributes["error.type"] = type(fault).__qualname__
+                span.set_attribute("error.type", type(fault).__qualname__)
                 span.set_status(Status(StatusCode.ERROR, type(fault).__name__))
             span.end()
         if self.measure:

@@ -54,12 +54,12 @@ class _EngineHooks:
     def before(self, conn: Any, cursor: Any, statement: str, parameters: Any, context: Any, many: bool) -> None:
         operation, table = _what(statement)
         span = None
-        if self.trace and tracing._tracer is not None:
+        if self.trace:
             name = f"{operation.upper()} {table}" if table != OTHER else operation.upper()
             attributes = {**self._attributes, "db.operation.name": operation.upper(), "db.query.text": statement[:_MAX_TEXT]}
             if table != OTHER:
                 attributes["db.collection.name"] = table
-            span = tracing._tracer.start_span(name, None, SpanKind.CLIENT, attributes)
+            span = tracing.start(name, SpanKind.CLIENT, attributes)
         if context is not None:
             context._pytake = (time.perf_counter(), operation, table, span)
 
@@ -78,9 +78,9 @@ class _EngineHooks:
         if span is not None:
             if fault is not None:
                 state = getattr(fault, "sqlstate", None) or getattr(fault, "pgcode", None)
-                span.attributes["error.type"] = state or type(fault).__qualname__
+                span.set_attribute("error.type", state or type(fault).__qualname__)
                 if state:
-                    span.attributes["db.response.status_code"] = state
+                    span.set_attribute("db.response.status_code", state)
                 span.set_status(Status(StatusCode.ERROR, type(fault).__name__))
             span.end()
         if self.measure:

@@ -381,6 +381,20 @@ def on_collect(hook: Callable[[], None]) -> None:
         _STATE.hooks.append(hook)
 
 
+def record(counter: CounterChild, observations: Iterable[tuple[HistogramChild, float]], trace_id: int = 0) -> None:
+    """Add 1 to ``counter`` and count each observation under one lock: several metrics of one event, at half the cost."""
+    now = time.time() if trace_id else 0.0
+    with LOCK:
+        doubles = counter._doubles
+        doubles[counter._slot] += 1.0
+        for child, value in observations:
+            bucket = bisect_left(child._bounds, value)
+            doubles[child._slot + bucket] += 1.0
+            doubles[child._sum] += value
+            if trace_id and child._exemplars:
+                child._store.write_exemplar(child._sum + 1 + bucket * EXEMPLAR_SLOTS, trace_id, value, now)
+
+
 def state_set(gauge: Gauge, enum_cls: type[StrEnum], current: str, *, label: str = "state", **labels: str) -> None:
     """Set ``gauge`` to 1 at ``current`` and to 0 at every other member of ``enum_cls``."""
     for member in enum_cls:

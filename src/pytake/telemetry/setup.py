@@ -35,7 +35,7 @@ class Telemetry:
 
     def shutdown(self, timeout: float = 5.0) -> None:
         """Send what waits, for at most ``timeout`` seconds, and stop; a second call does nothing."""
-        tracing.set_tracer(None)
+        tracing.set_provider(None)
         queues, self.queues = self.queues, []
         for queue in queues:
             queue.shutdown(timeout)
@@ -60,7 +60,7 @@ def configure(service_name: str, *, version: str | None = None, settings: Teleme
     )
     metrics._STATE.trace_id = tracing.current_trace_id
     if settings.sdk_disabled:
-        tracing.set_tracer(None)
+        tracing.set_provider(None)
         return telemetry
     resource = _resource(service_name, version, settings)
     make = partial(
@@ -69,7 +69,7 @@ def configure(service_name: str, *, version: str | None = None, settings: Teleme
     )  # fmt: skip
     telemetry.queues = [make(exporter) for exporter in exporters.build(settings)]
     telemetry.provider = Provider(_policy(settings), _fan_out(telemetry.queues))
-    tracing.set_tracer(telemetry.provider.get_tracer("pytake", version))
+    tracing.set_provider(telemetry.provider)
     return telemetry
 
 

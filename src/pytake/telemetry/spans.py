@@ -8,10 +8,10 @@ exporters get the SDK's ``ReadableSpan``.
 """
 
 import random
-import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from time import time_ns
 from typing import Any
 
 from opentelemetry import context as context_api
@@ -28,59 +28,69 @@ MAX_BUFFERED = 256
 """Spans that a trace which is not sampled may hold until its local root ends."""
 MAX_EVENTS = 64
 _SAMPLED, _UNSAMPLED = TraceFlags(TraceFlags.SAMPLED), TraceFlags(TraceFlags.DEFAULT)
-_random = random.Random().getrandbits  # noqa: S311 (ids, not secrets)
+random_bits = random.Random().getrandbits  # noqa: S311 (ids, not secrets)
 Sink = Callable[["RecordingSpan"], None]
 
 
 class LocalTrace:
     """The part of one trace that this process records."""
 
-    __slots__ = ("buffer", "closed", "sampled", "sink", "state", "trace_id")
+    __slots__ = ("buffer", "closed", "provider", "root", "sampled", "state", "trace_id")
 
-    def __init__(self, trace_id: int, sampled: bool, sink: Sink, state: TraceState | None = None) -> None:
-        self.trace_id, self.sampled, self.sink, self.state = trace_id, sampled, sink, state
-        self.buffer: list[RecordingSpan] = []
+    def __init__(self, trace_id: int, sampled: bool, provider: "Provider", state: TraceState | None = None) -> None:
+        self.trace_id, self.sampled, self.provider, self.state = trace_id, sampled, provider, state
+        self.root: RecordingSpan | None = None
+        self.buffer: list[RecordingSpan] | None = None
         self.closed = False
 
     def ended(self, span: "RecordingSpan") -> None:
-        """Export the span, or hold it until the local root ends."""
+        """Export the span, or hold it until the local root ends; a root decides whether the trace is kept."""
         if self.sampled:
-            self.sink(span)
-        elif not self.closed and len(self.buffer) < MAX_BUFFERED:
+            self.provider.sink(span)
+        elif self.root is not span:
+            if not self.closed:
+                self._hold(span)
+        elif self.provider.policy.keeps(span):
+            self.keep()
+            self.provider.sink(span)
+        else:
+            self.closed, self.buffer = True, None
+
+    def _hold(self, span: "RecordingSpan") -> None:
+        if self.buffer is None:
+            self.buffer = [span]
+        elif len(self.buffer) < MAX_BUFFERED:
             self.buffer.append(span)
 
     def keep(self) -> None:
         """Sample this trace after all: export what waits and all that still comes."""
         self.sampled = True
-        waiting, self.buffer = self.buffer, []
-        for span in waiting:
-            self.sink(span)
-
-    def close(self) -> None:
-        """Forget what waits; the local root ended well."""
-        self.closed = True
-        self.buffer = []
+        waiting, self.buffer = self.buffer, None
+        for span in waiting or ():
+            self.provider.sink(span)
 
 
 class RecordingSpan(trace.Span):
     """One span; cheap to make, turned into the SDK's form only when it is exported."""
 
+    attributes: dict[str, Any] | None = None
+    links: Sequence[Link] | None = None
+    events: list[Event] | None = None
+    status: Status | None = None
+    finish: int | None = None
+    scope: InstrumentationScope | None = None
+    _context: SpanContext | None = None
+
     def __init__(
-        self, local: LocalTrace, name: str, kind: SpanKind, parent: SpanContext | None, *, root: bool,
-        attributes: Mapping[str, Any] | None, links: Sequence[Link] | None, start_time: int | None, policy: "Policy",
-        scope: InstrumentationScope | None,
+        self, local: LocalTrace, name: str, kind: SpanKind, parent: SpanContext | None,
+        attributes: dict[str, Any] | None = None, start: int | None = None,
     ) -> None:  # fmt: skip
-        self.local, self.name, self.kind, self.parent, self.root = local, name, kind, parent, root
-        self.span_id = _random(64) or 1
-        self.attributes: dict[str, Any] = dict(attributes) if attributes else {}
-        self.links: list[Link] = list(links) if links else []
-        self.events: list[Event] = []
-        self.status: Status | None = None
-        self.start = start_time or time.time_ns()
-        self.finish: int | None = None
-        self.scope = scope
-        self._policy = policy
-        self._context: SpanContext | None = None
+        """Start now, or at ``start`` (Unix nanoseconds); ``attributes`` is kept, not copied."""
+        self.local, self.name, self.kind, self.parent = local, name, kind, parent
+        self.span_id = random_bits(64) or 1
+        self.start = start or time_ns()
+        if attributes:
+            self.attributes = attributes
 
     def get_span_context(self) -> SpanContext:
         """Return the identity that children and other services are given."""
@@ -97,22 +107,26 @@ class RecordingSpan(trace.Span):
     def set_attribute(self, key: str, value: AttributeValue) -> None:
         """Set one attribute."""
         if self.finish is None:
+            if self.attributes is None:
+                self.attributes = {}
             self.attributes[key] = value
 
     def set_attributes(self, attributes: Mapping[str, AttributeValue]) -> None:
         """Set several attributes."""
         if self.finish is None:
-            self.attributes.update(attributes)
+            self.attributes = {**(self.attributes or {}), **attributes}
 
     def add_event(self, name: str, attributes: Attributes = None, timestamp: int | None = None) -> None:
         """Add an event, at most :data:`MAX_EVENTS`."""
+        if self.events is None:
+            self.events = []
         if self.finish is None and len(self.events) < MAX_EVENTS:
             self.events.append(Event(name, attributes, timestamp))
 
     def add_link(self, context: SpanContext, attributes: Attributes = None) -> None:
         """Point at a span of another trace."""
         if self.finish is None and context.is_valid:
-            self.links.append(Link(context, attributes))
+            self.links = [*(self.links or ()), Link(context, attributes)]
 
     def update_name(self, name: str) -> None:
         """Rename the span."""
@@ -146,14 +160,8 @@ class RecordingSpan(trace.Span):
         """Finish; a local root decides here whether its trace is kept."""
         if self.finish is not None:
             return
-        self.finish = end_time or time.time_ns()
-        local = self.local
-        local.ended(self)
-        if self.root and not local.sampled:
-            if self._policy.keeps(self):
-                local.keep()
-            else:
-                local.close()
+        self.finish = end_time or time_ns()
+        self.local.ended(self)
 
     def __exit__(self, exc_type: Any, exc_val: BaseException | None, exc_tb: Any) -> None:
         """Note an exception and end."""
@@ -172,8 +180,8 @@ class RecordingSpan(trace.Span):
         local = self.local
         context = SpanContext(local.trace_id, self.span_id, False, _SAMPLED, local.state)
         return ReadableSpan(
-            name=self.name, context=context, parent=self.parent, resource=resource, attributes=self.attributes,
-            events=self.events, links=self.links, kind=self.kind, status=self.status or Status(StatusCode.UNSET),
+            name=self.name, context=context, parent=self.parent, resource=resource,
+            attributes=self.attributes or {}, events=self.events or (), links=self.links or (), kind=self.kind, status=self.status or Status(StatusCode.UNSET),
             start_time=self.start, end_time=self.finish, instrumentation_scope=self.scope,
         )  # fmt: skip
 
@@ -207,6 +215,20 @@ class Provider(trace.TracerProvider):
     def __init__(self, policy: Policy, sink: Sink) -> None:
         self.policy, self.sink = policy, sink
 
+    def root(
+        self, name: str, kind: SpanKind, parent: SpanContext | None, attributes: dict[str, Any] | None = None,
+        start: int | None = None,
+    ) -> RecordingSpan:  # fmt: skip
+        """Start the local root of a trace: a new one, or one that ``parent`` began in another process."""
+        if parent is None:
+            trace_id = random_bits(128) or 1
+            local = LocalTrace(trace_id, self.policy.samples(trace_id, None), self)
+        else:
+            sampled = self.policy.samples(parent.trace_id, parent)
+            local = LocalTrace(parent.trace_id, sampled, self, parent.trace_state)
+        span = local.root = RecordingSpan(local, name, kind, parent, attributes, start)
+        return span
+
     def get_tracer(
         self, instrumenting_module_name: str, instrumenting_library_version: str | None = None,
         schema_url: str | None = None, attributes: Attributes = None,
@@ -228,20 +250,16 @@ class Tracer(trace.Tracer):
     ) -> RecordingSpan:  # fmt: skip
         """Start a span under the current one (or the one in ``context``)."""
         above = trace.get_current_span(context)
+        kept = dict(attributes) if attributes else None
         if isinstance(above, RecordingSpan):
-            local, parent, root = above.local, above.get_span_context(), False
+            span = RecordingSpan(above.local, name, kind, above.get_span_context(), kept, start_time)
         else:
-            local, parent, root = *self._enter(above.get_span_context()), True
-        return RecordingSpan(
-            local, name, kind, parent, root=root, attributes=attributes, links=links, start_time=start_time,
-            policy=self._provider.policy, scope=self._scope,
-        )  # fmt: skip
-
-    def _enter(self, remote: SpanContext) -> tuple[LocalTrace, SpanContext | None]:
-        parent = remote if remote.is_valid else None
-        trace_id = parent.trace_id if parent else _random(128) or 1
-        sampled = self._provider.policy.samples(trace_id, parent)
-        return LocalTrace(trace_id, sampled, self._provider.sink, parent.trace_state if parent else None), parent
+            remote = above.get_span_context()
+            span = self._provider.root(name, kind, remote if remote.is_valid else None, kept, start_time)
+        span.scope = self._scope
+        if links:
+            span.links = links
+        return span
 
     @contextmanager
     def start_as_current_span(  # type: ignore[override] # the API's own decorator also serves as one for functions

@@ -9,7 +9,7 @@ from opentelemetry.context import Context
 from opentelemetry.trace import Link, Span, SpanKind
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
-from pytake.telemetry.spans import RecordingSpan, Tracer
+from pytake.telemetry.spans import Provider, RecordingSpan, Tracer
 
 __all__ = [
     "SpanKind", "current_trace_id", "extract", "inject", "instrument_httpx", "instrument_redis",
@@ -17,18 +17,35 @@ __all__ = [
 ]  # fmt: skip
 
 _propagator = TraceContextTextMapPropagator()
+_provider: Provider | None = None
 _tracer: Tracer | None = None
 
 
-def set_tracer(tracer: Tracer | None) -> None:
-    """Make ``tracer`` the one that :func:`span` uses; None switches tracing off. :mod:`~pytake.telemetry.setup` calls it."""
-    global _tracer  # noqa: PLW0603 (one tracer a process)
-    _tracer = tracer
+def set_provider(provider: Provider | None) -> None:
+    """Record through ``provider``; None switches tracing off. :mod:`~pytake.telemetry.setup` calls it.
+
+    It is not made OpenTelemetry's global provider: FastAPI and others start to trace by themselves once there is one.
+    """
+    global _provider, _tracer  # noqa: PLW0603 (one provider a process)
+    _provider = provider
+    _tracer = provider.get_tracer("pytake") if provider is not None else None
+
+
+def provider() -> Provider | None:
+    """Return the provider, for libraries that take one; None while tracing is off."""
+    return _provider
+
+
+def start(
+    name: str, kind: SpanKind = SpanKind.INTERNAL, attributes: Mapping[str, Any] | None = None
+) -> RecordingSpan | None:
+    """Start a span under the current one without making it current; None while tracing is off. The caller ends it."""
+    return _tracer.start_span(name, None, kind, attributes) if _tracer is not None else None
 
 
 def tracer(name: str) -> trace.Tracer:
     """Return an OpenTelemetry tracer, for code written against that API."""
-    return trace.get_tracer(name)
+    return _provider.get_tracer(name) if _provider is not None else trace.NoOpTracer()
 
 
 def inject(carrier: MutableMapping[str, str]) -> MutableMapping[str, str]:
