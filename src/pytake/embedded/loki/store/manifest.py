@@ -55,7 +55,8 @@ class Transaction:
     deletes: list[dict[str, Any]] | None = None
 
 
-def _segment(data: dict[str, Any]) -> Segment:
+def parse_segment(data: dict[str, Any]) -> Segment:
+    """A segment of its JSON form."""
     data["columns"] = tuple(data["columns"])
     data["sids"] = tuple(tuple(item) for item in data["sids"])
     data["paths"] = tuple(tuple(item) for item in data.get("paths", ()))
@@ -79,6 +80,7 @@ class Manifest:
 
     def _read(self) -> None:
         if not self._path.exists():
+            self.torn = True
             return
         for line in self._path.read_bytes().split(b"\n"):
             if not line:
@@ -95,7 +97,7 @@ class Manifest:
     @staticmethod
     def _parse(data: dict[str, Any]) -> Transaction:
         return Transaction(
-            add=[_segment(item) for item in data.get("add", ())],
+            add=[parse_segment(item) for item in data.get("add", ())],
             remove=data.get("remove", []),
             streams=[(sid, tenant, labels) for sid, tenant, labels in data.get("streams", ())],
             forget=data.get("forget", []),

@@ -14,6 +14,7 @@ import zlib
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 MAGIC = b"PTLOKIW1"
@@ -145,9 +146,8 @@ class WriteAheadLog:
     def drop_through(self, seq: int) -> None:
         """Delete the files that hold only records up to ``seq``."""
         files = self.files()
-        for path, following in zip(files, [*files[1:], None], strict=True):
-            last_known = int(following.stem, 16) - 1 if following is not None else None
-            if path != self._path and last_known is not None and last_known <= seq:
+        for path, following in pairwise(files):
+            if path != self._path and int(following.stem, 16) - 1 <= seq:
                 path.unlink(missing_ok=True)
 
 
