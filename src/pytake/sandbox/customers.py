@@ -174,10 +174,11 @@ class Customers:
         self._delivery.post(Webhook(payload, number.slug, "forged", forged=True))
 
     def _poison(self) -> None:
-        """A signed webhook whose contents cannot be worked on: a status that names a state nobody documented."""
+        """A signed webhook whose contents cannot be worked on: its form is right, but nobody wrote the message."""
         number, person = self._pick()
         wamid = new_wamid(person.wa_id)
-        payload = payloads.status(number, "transmogrified", wamid=wamid, recipient=person.wa_id, at=time.time())
-        entry = payload["entry"][0]["changes"][0]["value"]["statuses"][0]
-        entry["timestamp"] = "99999999999999999999"
+        message = payloads.text_message("who am I?", wamid=wamid, at=time.time())
+        payload = payloads.inbound(number, message, wa_id=person.wa_id, name=person.name)
+        value = payload["entry"][0]["changes"][0]["value"]
+        del value["contacts"], value["messages"][0]["from"]
         self._delivery.post(Webhook(payload, number.slug, "poison", wamid))

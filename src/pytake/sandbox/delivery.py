@@ -52,6 +52,8 @@ class Delivery:
         self._faults = faults
         self._rng = rng
         self._client = client
+        self._default_secret = settings.app_secret.get_secret_value()
+        self._secrets = {number.slug: number.secret or self._default_secret for number in settings.instances()}
         self._due: list[tuple[float, int, Webhook]] = []
         self._order = itertools.count()
         self._wake = asyncio.Event()
@@ -164,7 +166,7 @@ class Delivery:
 
     async def _send(self, webhook: Webhook) -> bool:
         body = webhook.raw.encode() if webhook.raw is not None else encode(webhook.payload)
-        secret = "somebody-else" if webhook.forged else self._settings.app_secret.get_secret_value()
+        secret = "somebody-else" if webhook.forged else self._secrets.get(webhook.instance, self._default_secret)
         headers = {
             "content-type": "application/json",
             "user-agent": "facebookexternalua",

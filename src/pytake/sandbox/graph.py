@@ -41,7 +41,7 @@ def _check_token(box: Sandbox, request: Request, number: Instance) -> None:
     if box.faults.first(fl.ExpiredToken, number.slug):
         raise GraphError(190, "Error validating access token: Session has expired.", subcode=463)
     proof = request.query_params.get("appsecret_proof")
-    secret = box.settings.app_secret.get_secret_value()
+    secret = number.secret or box.settings.app_secret.get_secret_value()
     if proof is not None and not hmac.compare_digest(
         proof, hmac.new(secret.encode(), token.encode(), hashlib.sha256).hexdigest()
     ):

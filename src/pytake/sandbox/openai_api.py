@@ -161,7 +161,7 @@ def _message(box: Sandbox, body: dict[str, Any], last: str) -> tuple[dict[str, A
     """The assistant's message: a tool call when a person is asked for and the caller offers such a tool."""
     tool = _handover_tool(body)
     if tool is not None and answers.wants_human(last):
-        arguments = json.dumps({"reason": "The customer asks for a person."})
+        arguments = json.dumps({"kind": "requested", "reason": "The customer asks for a person."})
         function = {"name": tool, "arguments": arguments}
         call = {"id": f"call_{secrets.token_urlsafe(18)}", "type": "function", "function": function}
         return {"role": "assistant", "content": None, "tool_calls": [call], "refusal": None}, "tool_calls"

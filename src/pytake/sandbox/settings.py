@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 import yaml
-from pydantic import BaseModel, Field, SecretStr, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -15,6 +15,8 @@ class InstancesFileError(ValueError):
 class Instance(BaseModel):
     """One WhatsApp number as both sides know it: the backend sends with it, the sandbox answers for it."""
 
+    model_config = ConfigDict(extra="ignore", coerce_numbers_to_str=True)
+
     slug: str = Field(description="Name of the number in metrics and logs.")
     phone_number_id: str = Field(description="Meta's id of the number.")
     waba_id: str = Field(description="Meta's id of the WhatsApp Business Account that owns the number.")
@@ -22,16 +24,24 @@ class Instance(BaseModel):
     access_token: SecretStr | None = Field(None, description="Bearer token for Graph API calls about this number.")
     access_token_file: Path | None = Field(None, description="File that holds the token, instead of access_token.")
 
-    @model_validator(mode="after")
-    def _read_token(self) -> "Instance":
-        if self.access_token is None and self.access_token_file is not None:
-            self.access_token = SecretStr(self.access_token_file.read_text(encoding="utf-8").strip())
-        return self
+    app_secret: SecretStr | None = Field(None, description="Secret of the number's own app; signs its webhooks.")
+    app_secret_file: Path | None = Field(None, description="File that holds it.")
 
     @property
     def token(self) -> str:
         """The bearer token, empty when the file gives none (then no call about the number is let in)."""
-        return self.access_token.get_secret_value() if self.access_token else ""
+        return _secret(self.access_token, self.access_token_file)
+
+    @property
+    def secret(self) -> str:
+        """The number's own app secret, empty when it has none."""
+        return _secret(self.app_secret, self.app_secret_file)
+
+
+def _secret(value: SecretStr | None, file: Path | None) -> str:
+    if value is not None:
+        return value.get_secret_value()
+    return file.read_text(encoding="utf-8").strip() if file is not None else ""
 
 
 DEMO_INSTANCES = (
@@ -128,6 +138,9 @@ def read_instances(path: Path) -> tuple[Instance, ...]:
     if not isinstance(entries, list) or not entries:
         raise InstancesFileError(f"{path}: expected a list of instances; see docs/settings.md")
     try:
-        return tuple(Instance.model_validate(entry) for entry in entries)
+        found = tuple(Instance.model_validate(entry) for entry in entries)
+        for instance in found:  # a missing file is told at the start, not at the first call
+            _ = instance.token, instance.secret
+        return found
     except (ValidationError, OSError) as exc:
         raise InstancesFileError(f"{path}: {exc}") from exc
