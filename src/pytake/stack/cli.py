@@ -30,7 +30,8 @@ MOUNTED = {
 }
 """Sub-commands of other rooms, mounted as they exist: each module holds a typer ``app``."""
 
-TARGETS_SECONDS = 15.0
+TARGETS_SECONDS = 30.0
+"""Discovery passes targets on every 5 s, and a target's first scrape falls anywhere in its interval of up to 15 s."""
 
 app = typer.Typer(
     help="PyTake Observability: the backend, the stack that watches it, and the tools around them.",

@@ -66,6 +66,8 @@ class Component:
 
     def missing(self, stack: Stack) -> str | None:
         """Why it is left out of a deployment; None when it can be started."""
+        if self.name in stack.settings.without:
+            return "PYTAKE_WITHOUT names it"
         if not self.wanted(stack):
             return "not wanted with these settings"
         if self.module and not _module_exists(self.module):
@@ -180,6 +182,9 @@ def selection(stack: Stack, groups: Iterable[Group]) -> tuple[list[Component], d
     A group's components bring what they depend on from other groups only when that is running anyway: monitoring alone
     watches what is there.
     """
+    for name in stack.settings.without:
+        if name not in BY_NAME:
+            raise StackError(f"PYTAKE_WITHOUT: there is no component {name!r}", hint=f"one of: {', '.join(BY_NAME)}")
     wanted = set(groups)
     chosen, left_out = [], {}
     for component in COMPONENTS:

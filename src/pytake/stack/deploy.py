@@ -32,6 +32,9 @@ READS_AT_START: Mapping[str, Sequence[str]] = {
 }
 """Configuration whose change needs a restart; Prometheus, Alertmanager and blackbox reload theirs."""
 
+NEEDS_TABLES = frozenset({"pytake-api", "pytake-worker"})
+"""The database is migrated before the first of these starts."""
+
 POLL_SECONDS = 0.1
 FLAPPING_RESTARTS = 3
 
@@ -44,6 +47,22 @@ class Progress(Protocol):
 
     def update(self, component: str, state: str) -> None:
         """What a component is doing."""
+
+
+class Once:
+    """A blocking step that several components need and that is done one time, in a thread."""
+
+    def __init__(self, step: Callable[[], None]) -> None:
+        self._step = step
+        self._lock = asyncio.Lock()
+        self._done = False
+
+    async def __call__(self) -> None:
+        """Do it, or wait until whoever does it is done."""
+        async with self._lock:
+            if not self._done:
+                await asyncio.to_thread(self._step)
+            self._done = True
 
 
 @dataclass
@@ -124,6 +143,7 @@ async def start(stack: Stack, supervisor: Supervisor, components: Sequence[Compo
     """Start what does not run, each once those that it depends on are ready; returns the names that were started."""
     names = {component.name for component in components}
     ready: dict[str, asyncio.Event] = {name: asyncio.Event() for name in names}
+    migrated = Once(lambda: migrations.migrate(stack))
     started: list[str] = []
 
     async def bring_up(component: Component) -> None:
@@ -135,9 +155,9 @@ async def start(stack: Stack, supervisor: Supervisor, components: Sequence[Compo
         info = await asyncio.to_thread(supervisor.info)
         if info[component.name].state not in {State.RUNNING, State.STARTING}:
             await asyncio.to_thread(owners.require_free, stack, component)
-            if component.name == "pytake-api":
+            if component.name in NEEDS_TABLES:
                 progress.update(component.name, "migrates the database")
-                await asyncio.to_thread(migrations.migrate, stack)
+                await migrated()
             progress.update(component.name, "starts")
             await asyncio.to_thread(supervisor.start, component.name)
             started.append(component.name)

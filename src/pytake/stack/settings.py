@@ -34,6 +34,9 @@ class StackSettings(BaseSettings):
         description="YAML list of your WhatsApp numbers with real credentials. Unset: the sandbox plays Meta.",
     )
     pytake_openai_api_key: SecretStr | None = Field(None, description="OpenAI key. Unset: the sandbox plays OpenAI.")
+    pytake_without: str = Field(
+        "", description="Components that are left out of this stack, separated by commas, for example `jaeger,grafana`."
+    )
     pytake_sandbox_rate: float = Field(20.0, ge=0, description="Messages a minute that the sandbox's customers write.")
     prometheus_retention_time: str = Field(
         "30d", pattern=r"^(\d+(ms|[smhdwy]))+$", description="How long Prometheus keeps samples."
@@ -59,6 +62,11 @@ class StackSettings(BaseSettings):
     pytake_start_timeout: float = Field(
         90.0, gt=0, description="Seconds that one component may take until it is ready."
     )
+
+    @property
+    def without(self) -> frozenset[str]:
+        """Names of the components that the operator leaves out."""
+        return frozenset(name.strip() for name in self.pytake_without.split(",") if name.strip())
 
     @property
     def sandbox_plays_meta(self) -> bool:
