@@ -46,6 +46,7 @@ class Settings(BaseSettings):
     job_attempts: int = Field(5, ge=1, description="Failures after which a job goes to the dead letters.")
     job_backoff: Seconds = Field(1.0, description="Seconds before a failed job is tried again; doubles each time.")
     sweep_interval: Seconds = Field(15.0, description="Seconds between two searches for work that lost its job.")
+    sweep_after: Seconds = Field(20.0, description="Seconds after which due work that no job has counts as lost.")
     poll_interval: Seconds = Field(300.0, description="Seconds between two looks at numbers and templates (Graph API).")
     gauges_interval: Seconds = Field(10.0, description="Seconds between two readings of the business gauges.")
     delivery_window: Seconds = Field(24 * 3600.0, description="An accepted message not delivered by then has expired.")

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 import openai
 import orjson
 from openai.types.chat import ChatCompletion
-from opentelemetry.trace.span import Span
+from opentelemetry.trace import Span
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, stop_after_attempt, wait_random_exponential
 
 from pytake.backend.ai.breaker import Breaker

@@ -12,15 +12,15 @@ from pytake.telemetry.labels import ConversationState, Queue
 from pytake.telemetry.logging import get_logger
 
 log = get_logger(__name__)
-LATE = timedelta(seconds=20)
 
 
 async def sweep(resources: Resources, *, limit: int = 200) -> int:
-    """Ask again for conversations that are due since :data:`LATE` and that nobody works on."""
+    """Ask again for conversations that are due since ``sweep_after`` seconds and that nobody works on."""
+    late = timedelta(seconds=resources.settings.sweep_after)
     overdue = (
         select(Conversation.id)
         .where(
-            Conversation.due_at < now() - LATE,
+            Conversation.due_at < now() - late,
             or_(Conversation.lease_until.is_(None), Conversation.lease_until < func.now()),
         )
         .limit(limit)

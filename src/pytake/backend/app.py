@@ -1,0 +1,107 @@
+"""The API application."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from typing import Any
+
+from fastapi import APIRouter, FastAPI
+
+from pytake.backend.alerts.endpoints import router as alerts
+from pytake.backend.auth.endpoints import router as access
+from pytake.backend.contacts.endpoints import router as contacts
+from pytake.backend.conversations.endpoints import router as conversations
+from pytake.backend.instances.endpoints import router as instances
+from pytake.backend.limits import BodyLimit
+from pytake.backend.messages.endpoints import router as messages
+from pytake.backend.observability.checks import build_health
+from pytake.backend.observability.endpoints import router as observability
+from pytake.backend.outages import install_outages
+from pytake.backend.problems import ProblemDocument, install_problems
+from pytake.backend.queue.endpoints import router as queues
+from pytake.backend.realtime.endpoint import router as realtime
+from pytake.backend.realtime.hub import Hub
+from pytake.backend.resources import open_resources
+from pytake.backend.settings import Settings, get_settings
+from pytake.backend.webhooks.endpoints import router as webhooks
+from pytake.telemetry.catalog import EVENT_LOOP_LAG
+from pytake.telemetry.http import FASTAPI_TELEMETRY_OFF, TelemetryMiddleware
+from pytake.telemetry.setup import configure, package_version
+
+LAG_INTERVAL = 0.5
+DESCRIPTION = """\
+PyTake answers WhatsApp customers. Errors are problem documents (RFC 9457); lists have pages by cursor; the API key goes
+into `X-API-Key` or `Authorization: Bearer`."""
+
+
+async def _watch_loop() -> None:
+    """Measure how late the event loop is."""
+    while True:
+        due = time.perf_counter() + LAG_INTERVAL
+        await asyncio.sleep(LAG_INTERVAL)
+        EVENT_LOOP_LAG.observe(max(0.0, time.perf_counter() - due))
+
+
+def _lifespan(settings: Settings) -> Any:
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        telemetry = configure("pytake-api")
+        try:
+            async with open_resources(settings, name="pytake-api") as resources:
+                app.state.resources = resources
+                app.state.hub = Hub(resources.redis)
+                app.state.health = build_health(resources)
+                tasks = [asyncio.create_task(app.state.hub.run()), asyncio.create_task(_watch_loop())]
+                try:
+                    yield
+                finally:
+                    await app.state.hub.close(settings.stop_timeout)
+                    for task in tasks:
+                        task.cancel()
+                    with suppress(asyncio.CancelledError):
+                        await asyncio.gather(*tasks, return_exceptions=True)
+        finally:
+            telemetry.shutdown()
+
+    return lifespan
+
+
+def _document_problems(app: FastAPI) -> None:
+    """Put the problem document's schema into OpenAPI (responses refer to it)."""
+    original = app.openapi
+
+    def openapi() -> dict[str, Any]:
+        document = original()
+        schemas = document.setdefault("components", {}).setdefault("schemas", {})
+        schemas["ProblemDocument"] = ProblemDocument.model_json_schema()
+        for name in ("HTTPValidationError", "ValidationError"):
+            schemas.pop(name, None)
+        return document
+
+    app.openapi = openapi  # type: ignore[method-assign] # FastAPI's documented way to extend the document
+
+
+def create_app(settings: Settings | None = None) -> FastAPI:
+    """Build the application; nothing is opened before its lifespan starts."""
+    settings = settings or get_settings()
+    app = FastAPI(
+        title="PyTake",
+        version=package_version(),
+        description=DESCRIPTION,
+        lifespan=_lifespan(settings),
+        telemetry=FASTAPI_TELEMETRY_OFF,
+        license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
+    )
+    app.state.stopping = False
+    install_problems(app)
+    install_outages(app)
+    _document_problems(app)
+    api = APIRouter(prefix="/api/v1")
+    for router in (access, instances, contacts, conversations, messages, alerts, queues):
+        api.include_router(router)
+    for router in (webhooks, api, observability, realtime):
+        app.include_router(router)
+    app.add_middleware(BodyLimit, limit=settings.request_max_bytes, unlimited=frozenset({"/webhooks/whatsapp"}))
+    app.add_middleware(TelemetryMiddleware, service="pytake-api")
+    return app
