@@ -105,3 +105,54 @@ LOKI_NOTIFICATION_ERRORS = counter(
 LOKI_BUILD = gauge(
     "loki_build_info", "Version of the server.", labels={"version": lb.VERSIONS, "goversion": lb.VERSIONS}
 )
+
+# --- Jaeger -------------------------------------------------------------------------------------------------------
+NAMES = lb.Bounded(limit=40, pattern=r"[\w./:{}\-]{1,80}")
+JAEGER_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+
+JAEGER_ACCEPTED_SPANS = counter(
+    "otelcol_receiver_accepted_spans_total", "Spans acknowledged, on disk by then.",
+    labels={"receiver": NAMES, "transport": NAMES}, budget=20,
+)  # fmt: skip
+JAEGER_REFUSED_SPANS = counter(
+    "otelcol_receiver_refused_spans_total", "Spans refused: unusable ids, no room, no disk.",
+    labels={"receiver": NAMES, "transport": NAMES}, budget=20,
+)  # fmt: skip
+JAEGER_SENT_SPANS = counter(
+    "otelcol_exporter_sent_spans_total", "Spans that reached the searchable store.", labels={"exporter": NAMES}
+)
+JAEGER_SAMPLED_SPANS = counter(
+    "otelcol_processor_tail_sampling_count_spans_sampled_total", "Spans by what the tail decision said of their trace.",
+    labels={"sampled": NAMES},
+)  # fmt: skip
+JAEGER_STORAGE_REQUESTS = counter(
+    "jaeger_storage_requests_total", "Reads of the trace store.",
+    labels={"kind": NAMES, "operation": NAMES, "result": NAMES}, budget=60,
+)  # fmt: skip
+JAEGER_STORAGE_SECONDS = histogram(
+    "jaeger_storage_latency_seconds", "Duration of reads of the trace store.",
+    labels={"kind": NAMES, "operation": NAMES, "result": NAMES}, buckets=JAEGER_SECONDS, budget=60,
+)  # fmt: skip
+JAEGER_HTTP_SECONDS = histogram(
+    "http_server_request_duration_seconds", "Duration of requests to the query API.",
+    labels={"http_request_method": NAMES, "http_response_status_code": lb.STATUS_CODES, "http_route": NAMES},
+    buckets=JAEGER_SECONDS, budget=300,
+)  # fmt: skip
+JAEGER_MEMORY = gauge("otelcol_process_memory_rss_bytes", "Resident memory of the process.")
+JAEGER_UPTIME = gauge("otelcol_process_uptime_seconds_total", "Time since the start.")
+JAEGER_SEGMENTS = gauge("pytake_jaeger_segments", "Segments on disk.")
+JAEGER_SEGMENT_BYTES = gauge("pytake_jaeger_segment_bytes", "Bytes of segments on disk.")
+JAEGER_SEGMENT_SPANS = gauge("pytake_jaeger_segment_spans", "Spans in segments.")
+JAEGER_HOT_SPANS = gauge("pytake_jaeger_hot_spans", "Spans in memory and in the log only.")
+JAEGER_LOG_BYTES = gauge("pytake_jaeger_log_bytes", "Bytes of the write-ahead log.")
+JAEGER_PENDING_BYTES = gauge("pytake_jaeger_pending_bytes", "Bytes of requests that are not indexed yet.")
+# Counted a batch at a time in pytake.embedded.jaeger.spanmetrics, with the buckets and labels of the configuration file.
+JAEGER_SPAN_CALLS = counter(
+    "traces_span_metrics_calls_total", "Spans by service, operation, kind and status.",
+    labels={"service_name": NAMES, "span_name": NAMES, "span_kind": NAMES, "status_code": NAMES}, budget=2000,
+)  # fmt: skip
+JAEGER_SPAN_DURATION = histogram(
+    "traces_span_metrics_duration_milliseconds", "Durations of spans.",
+    labels={"service_name": NAMES, "span_name": NAMES, "span_kind": NAMES, "status_code": NAMES},
+    buckets=(2, 5, 10, 25, 50, 100, 250, 500, 1000, 2000, 5000, 10_000, 30_000), exemplars=True, budget=2000,
+)  # fmt: skip
