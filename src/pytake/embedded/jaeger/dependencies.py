@@ -4,6 +4,7 @@ A call is a span whose parent is a span of another service. Nearly always both l
 parent was not there are kept as *open* and looked up in the other parts when a query asks.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -48,7 +49,7 @@ class Calls:
         return sum(array.nbytes for array in self.arrays().values())
 
 
-def services(index_ops: list[tuple[str, str, int, int]] | Index) -> list[str]:
+def services(index_ops: Sequence[tuple[str, str, int, int]] | Index) -> list[str]:
     """The services of a part, sorted: what ``caller`` and ``callee`` point into."""
     ops = index_ops.ops if isinstance(index_ops, Index) else index_ops
     return sorted({op[0] for op in ops})

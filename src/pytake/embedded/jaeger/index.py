@@ -208,6 +208,8 @@ class HotPart:
         self.columns, self.index = arrange(columns)
         starts = self.columns.start
         self.first_us, self.last_us = int(starts.min()) // 1000, int(starts.max()) // 1000
+        self.calls: Any = None
+        """Its calls between services, counted when a query asks (:mod:`~.links`)."""
 
     @property
     def ops(self) -> list[Op]:

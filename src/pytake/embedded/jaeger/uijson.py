@@ -134,7 +134,7 @@ def _moved(items: list[StoredSpan]) -> dict[int, int]:
 
 
 # --- import ----------------------------------------------------------------------------------------------------------
-def _identity(text: object, width: int) -> bytes:
+def identity(text: object, width: int) -> bytes:
     if not isinstance(text, str) or not 0 < len(text) <= 2 * width:
         raise ValueError(f"not an id of at most {2 * width} hexadecimal digits: {text!r}")
     try:
@@ -204,12 +204,12 @@ def _import_trace(request: ExportTraceServiceRequest, trace: dict[str, Any]) -> 
 
 
 def _import_span(span: Span, entry: dict[str, Any], tags: dict[str, Any]) -> None:
-    span.trace_id, span.span_id = _identity(entry["traceID"], 16), _identity(entry["spanID"], 8)
+    span.trace_id, span.span_id = identity(entry["traceID"], 16), identity(entry["spanID"], 8)
     span.name, span.flags = str(entry.get("operationName", "")), int(entry.get("flags") or 0)
     span.start_time_unix_nano = int(entry["startTime"]) * 1000
     span.end_time_unix_nano = span.start_time_unix_nano + int(entry["duration"]) * 1000
     for reference in entry.get("references") or []:
-        trace_id, span_id = _identity(reference["traceID"], 16), _identity(reference["spanID"], 8)
+        trace_id, span_id = identity(reference["traceID"], 16), identity(reference["spanID"], 8)
         if reference["refType"] == "CHILD_OF" and trace_id == span.trace_id and not span.parent_span_id:
             span.parent_span_id = span_id
         else:

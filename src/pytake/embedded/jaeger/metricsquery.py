@@ -1,0 +1,153 @@
+"""``/api/metrics/*``: latencies, call and error rates of services from the stored spans, as Jaeger's monitor tab asks.
+
+Values are counted in steps and summed over the rate window by differences of running sums, so the cost does not depend
+on how much the windows overlap. Quantiles come from buckets that are 9 % apart.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+
+from pytake.embedded.jaeger.columns import ERROR, Op
+from pytake.embedded.jaeger.index import Ints
+from pytake.embedded.jaeger.store import Store
+
+_PER_OCTAVE = 8
+_BUCKETS = 40 * _PER_OCTAVE
+MAX_POINTS = 11_000
+KINDS = {name: number for number, name in enumerate(("unspecified", "internal", "server", "client", "producer", "consumer"))}
+
+
+@dataclass(frozen=True, slots=True)
+class MetricsQuery:
+    """Times in µs; ``kinds`` are OTLP span kinds."""
+
+    services: tuple[str, ...]
+    kinds: frozenset[int]
+    by_operation: bool
+    end_us: int
+    lookback_us: int
+    step_us: int
+    rate_us: int
+
+    @property
+    def steps_in_window(self) -> int:
+        """Steps that the rate window spans (at least one)."""
+        return max(1, round(self.rate_us / self.step_us))
+
+    @property
+    def points(self) -> int:
+        """Points of the answer."""
+        return self.lookback_us // self.step_us + 1
+
+
+Key = tuple[str, ...]
+Counts = dict[Key, Any]
+
+
+def _rows(store: Store, query: MetricsQuery) -> Iterator[tuple[Key, Any, Ints, Any]]:
+    """``(key, step numbers, durations in µs, failed)`` of the spans of each part and key."""
+    first = query.end_us - query.lookback_us - query.steps_in_window * query.step_us
+    for part in store.parts():
+        if part.last_us <= first or part.first_us > query.end_us:
+            continue
+        keys = sorted({_key(op, query) for op in part.ops if op.service in query.services and op.kind in query.kinds})
+        if not keys:
+            continue
+        index = part.load()
+        number = np.array([
+            keys.index(_key(op, query)) if op.service in query.services and op.kind in query.kinds else -1
+            for op in index.ops
+        ])  # fmt: skip
+        failed = np.array([op.status == ERROR for op in index.ops], bool)
+        start = index.start.astype(np.int64) + index.base
+        rows = np.flatnonzero((number[index.op] >= 0) & (start > first) & (start <= query.end_us))
+        steps = (start[rows] - first - 1) // query.step_us
+        which = number[index.op[rows]]
+        for at, key in enumerate(keys):
+            mine = which == at
+            yield key, steps[mine], index.duration[rows[mine]], failed[index.op[rows[mine]]]
+
+
+def _key(op: Op, query: MetricsQuery) -> Key:
+    return (op.service, op.name) if query.by_operation else (op.service,)
+
+
+def _windows(counts: Any, query: MetricsQuery) -> Any:
+    """Sums over the window ending at each point; axis 0 is the step."""
+    running = np.concatenate((np.zeros_like(counts[:1]), np.cumsum(counts, axis=0)))
+    width = query.steps_in_window
+    return (running[width:] - running[:-width])[: query.points]
+
+
+def _tally(store: Store, query: MetricsQuery, weigh: Callable[[Any, Ints, Any, int], Any]) -> Counts:
+    size = query.points + query.steps_in_window
+    out: Counts = {}
+    for key, steps, durations, failed in _rows(store, query):
+        tally = weigh(steps, durations, failed, size)
+        out[key] = out[key] + tally if key in out else tally
+    return out
+
+
+def _calls(steps: Any, _durations: Ints, _failed: Any, size: int) -> Any:
+    return np.bincount(steps, minlength=size)[:size].astype(float)
+
+
+def _errors(steps: Any, _durations: Ints, failed: Any, size: int) -> Any:
+    return np.bincount(steps, weights=failed, minlength=size)[:size]
+
+
+def _buckets(steps: Any, durations: Ints, _failed: Any, size: int) -> Any:
+    level = np.ceil(np.log2(np.maximum(durations, 1)) * _PER_OCTAVE).astype(np.int64).clip(0, _BUCKETS - 1)
+    cells = np.bincount(steps * _BUCKETS + level, minlength=size * _BUCKETS)
+    return cells[: size * _BUCKETS].reshape(size, _BUCKETS)
+
+
+def call_rates(store: Store, query: MetricsQuery) -> dict[Key, Any]:
+    """Calls a second at each point."""
+    seconds = query.steps_in_window * query.step_us / 1e6
+    return {key: _windows(tally, query) / seconds for key, tally in _tally(store, query, _calls).items()}
+
+
+def error_rates(store: Store, query: MetricsQuery) -> dict[Key, Any]:
+    """Share of calls that failed; NaN where there was no call."""
+    calls = _tally(store, query, _calls)
+    errors = _tally(store, query, _errors)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return {key: _windows(errors[key], query) / _windows(tally, query) for key, tally in calls.items()}
+
+
+def latencies(store: Store, query: MetricsQuery, quantile: float) -> dict[Key, Any]:
+    """The quantile of durations in milliseconds; NaN where there was no call."""
+    out = {}
+    for key, tally in _tally(store, query, _buckets).items():
+        cumulative = np.cumsum(_windows(tally, query), axis=1)
+        total = cumulative[:, -1]
+        rank = np.maximum(np.ceil(quantile * total), 1)
+        level = (cumulative >= rank[:, None]).argmax(axis=1)
+        out[key] = np.where(total > 0, 2.0 ** ((level - 0.5) / _PER_OCTAVE) / 1000, np.nan)
+    return out
+
+
+def family(name: str, help: str, series: dict[Key, Any], query: MetricsQuery) -> dict[str, Any]:
+    """Jaeger's ``MetricFamily`` in protobuf's JSON."""
+    times = [
+        datetime.fromtimestamp((query.end_us - query.lookback_us + at * query.step_us) / 1e6, UTC)
+        for at in range(query.points)
+    ]
+    stamps = [time.isoformat(timespec="milliseconds").replace("+00:00", "Z") for time in times]
+    labels = ("service_name", "operation")
+    metrics = []
+    for key in sorted(series):
+        points = [
+            {"gaugeValue": {"doubleValue": value if value == value else "NaN"}, "timestamp": stamp}  # noqa: PLR0124 (NaN differs from itself)
+            for value, stamp in zip(series[key].tolist(), stamps, strict=True)
+        ]
+        metrics.append({
+            "labels": [{"name": label, "value": value} for label, value in zip(labels, key, strict=False)],
+            "metricPoints": points,
+        })  # fmt: skip
+    return {"name": name, "type": "GAUGE", "help": help, "metrics": metrics}

@@ -1,0 +1,193 @@
+"""Jaeger's Thrift batches (binary protocol) to OTLP requests.
+
+Spans are encoded by hand, and the encoding of tags with few values is remembered: building message objects span by span
+would cost three times as much.
+"""
+
+import io
+import struct
+from pathlib import Path
+from typing import Any
+
+import thriftpy2
+from thriftpy2.protocol.cybin import TCyBinaryProtocol
+from thriftpy2.transport.buffered import TCyBufferedTransport
+
+from pytake.embedded.jaeger.proto import AnyValue, KeyValue
+
+_IDL = thriftpy2.load(str(Path(__file__).with_name("jaeger.thrift")), module_name="pytake_jaeger_thrift")
+_STRING, _DOUBLE, _BOOL, _LONG, _BINARY = range(5)
+_KINDS = {b"internal": 1, b"server": 2, b"client": 3, b"producer": 4, b"consumer": 5}
+_IDS, _SPAN_ID, _TIMES = struct.Struct(">QQ"), struct.Struct(">Q"), struct.Struct("<Q")
+_MASK = 2**64 - 1
+_CACHE_LIMIT = 20_000
+_encoded: dict[Any, bytes] = {}
+_STATUS = (b"otel.status_code", b"otel.status_description", b"w3c.tracestate")
+_SPECIAL = frozenset((b"span.kind", b"error", *_STATUS))
+
+
+class ThriftError(ValueError):
+    """The body is not a Jaeger batch."""
+
+
+class _Source:
+    """The body as a transport that says when it ends (the library's own memory buffer reads on into nothing)."""
+
+    __slots__ = ("_read",)
+
+    def __init__(self, body: bytes) -> None:
+        self._read = io.BytesIO(body).read
+
+    def read(self, size: int) -> bytes:
+        data = self._read(size)
+        if not data:
+            raise EOFError("it ends too early")
+        return data
+
+
+def decode(body: bytes) -> Any:
+    """The batch (strings as bytes). Raises :class:`ThriftError`."""
+    batch = _IDL.Batch()
+    try:
+        batch.read(TCyBinaryProtocol(TCyBufferedTransport(_Source(body), 65536), decode_response=False))
+    except Exception as error:  # noqa: BLE001 (the library raises whatever the bytes lead it to, MemoryError too)
+        raise ThriftError(f"not a Thrift batch in the binary protocol: {error!r}") from error
+    if batch.process is None or batch.spans is None or batch.process.serviceName is None:
+        raise ThriftError("not a Thrift batch: process or spans are missing")
+    return batch
+
+
+def _varint(number: int) -> bytes:
+    out = bytearray()
+    while number > 0x7F:
+        out.append(number & 0x7F | 0x80)
+        number >>= 7
+    out.append(number)
+    return bytes(out)
+
+
+def _field(tag: bytes, data: bytes) -> bytes:
+    size = len(data)
+    return tag + (bytes((size,)) if size < 0x80 else _varint(size)) + data
+
+
+def _text(data: bytes) -> str:
+    return data.decode("utf-8", "replace")
+
+
+def _value(tag: Any) -> AnyValue:
+    kind = tag.vType
+    if kind == _DOUBLE:
+        return AnyValue(double_value=tag.vDouble or 0.0)
+    if kind == _BOOL:
+        return AnyValue(bool_value=bool(tag.vBool))
+    if kind == _LONG:
+        return AnyValue(int_value=tag.vLong or 0)
+    if kind == _BINARY:
+        return AnyValue(bytes_value=tag.vBinary or b"")
+    return AnyValue(string_value=_text(tag.vStr or b""))
+
+
+def _pair(tag: Any) -> bytes:
+    """An OTLP ``KeyValue`` of a tag."""
+    if tag.vType == _STRING:
+        memo: Any = (tag.key, tag.vStr)
+    else:
+        memo = (tag.key, tag.vType, tag.vLong, tag.vBool, tag.vDouble, tag.vBinary)
+    known = _encoded.get(memo)
+    if known is None:
+        known = KeyValue(key=_text(tag.key), value=_value(tag)).SerializeToString()
+        if len(_encoded) >= _CACHE_LIMIT:
+            _encoded.clear()
+        _encoded[memo] = known
+    return known
+
+
+def to_otlp(batch: Any) -> bytes:
+    """A serialised OTLP request. Raises :class:`ThriftError` on values that a span cannot have."""
+    try:
+        process = batch.process
+        service = KeyValue(key="service.name", value=AnyValue(string_value=_text(process.serviceName)))
+        resource = b"".join(
+            _field(b"\x0a", pair) for pair in (service.SerializeToString(), *map(_pair, process.tags or ()))
+        )
+        spans = b"".join([_field(b"\x12", _span(span)) for span in batch.spans])
+    except (TypeError, AttributeError, struct.error, ValueError, OverflowError) as error:
+        raise ThriftError(f"a span or process lacks a required field or has a wrong value: {error!r}") from error
+    return _field(b"\x0a", _field(b"\x0a", resource) + _field(b"\x12", spans))
+
+
+def _span(span: Any) -> bytes:
+    start = span.startTime * 1000
+    parent, links = span.parentSpanId, b""
+    if span.references:
+        parent, links = _references(span)
+    parts = [
+        b"\x0a\x10", _IDS.pack(span.traceIdHigh & _MASK, span.traceIdLow & _MASK),
+        b"\x12\x08", _SPAN_ID.pack(span.spanId & _MASK),
+        _field(b"\x2a", span.operationName), b"\x39", _TIMES.pack(start), b"\x41", _TIMES.pack(start + span.duration * 1000),
+    ]  # fmt: skip
+    if parent:
+        parts += (b"\x22\x08", _SPAN_ID.pack(parent & _MASK))
+    special: dict[bytes, Any] = {}
+    for tag in span.tags or ():
+        if tag.key in _SPECIAL:
+            special[tag.key] = tag
+        else:
+            parts.append(_field(b"\x4a", _pair(tag)))
+    if special:
+        parts.append(_specials(special))
+    if links:
+        parts.append(links)
+    parts += [_field(b"\x5a", _event(log)) for log in span.logs or ()]
+    if span.flags:
+        parts.append(b"\x85\x01" + struct.pack("<I", span.flags & 0xFF))
+    return b"".join(parts)
+
+
+def _specials(tags: dict[bytes, Any]) -> bytes:
+    """Kind, status and trace state: tags in Jaeger, fields in OTLP."""
+    out = b""
+    kind = tags.get(b"span.kind")
+    if kind is not None:
+        number = _KINDS.get(kind.vStr)
+        out += bytes((0x30, number)) if number else _field(b"\x4a", _pair(kind))
+    code, error = tags.get(b"otel.status_code"), tags.get(b"error")
+    failed = error is not None and (error.vBool is True or error.vStr == b"true")
+    if code is not None:
+        failed = failed or code.vStr == b"ERROR"
+    elif error is not None and not failed:
+        out += _field(b"\x4a", _pair(error))
+    message = tags.get(b"otel.status_description")
+    number = 2 if failed else 1 if code is not None and code.vStr == b"OK" else 0
+    status = (_field(b"\x12", message.vStr or b"") if message is not None else b"") + (bytes((0x18, number)) if number else b"")
+    state = tags.get(b"w3c.tracestate")
+    if state is not None:
+        out += _field(b"\x1a", state.vStr or b"")
+    return out + (_field(b"\x7a", status) if status else b"")
+
+
+def _references(span: Any) -> tuple[int, bytes]:
+    parent, links = span.parentSpanId, b""
+    for reference in span.references:
+        same = (reference.traceIdLow, reference.traceIdHigh) == (span.traceIdLow, span.traceIdHigh)
+        if reference.refType == 0 and same and parent in (0, reference.spanId):
+            parent = reference.spanId
+            continue
+        body = b"\x0a\x10" + _IDS.pack(reference.traceIdHigh & _MASK, reference.traceIdLow & _MASK)
+        body += b"\x12\x08" + _SPAN_ID.pack(reference.spanId & _MASK)
+        if reference.refType == 0:
+            body += _field(b"\x22", KeyValue(key="opentracing.ref_type", value=AnyValue(string_value="child_of")).SerializeToString())
+        links += _field(b"\x6a", body)
+    return parent, links
+
+
+def _event(log: Any) -> bytes:
+    out, named = b"\x09" + _TIMES.pack(log.timestamp * 1000), False
+    for field in log.fields:
+        if not named and field.key in (b"event", b"message") and field.vType == _STRING:
+            out += _field(b"\x12", (field.vStr or b""))
+            named = True
+        else:
+            out += _field(b"\x1a", _pair(field))
+    return out
