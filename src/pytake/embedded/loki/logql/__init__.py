@@ -21,7 +21,9 @@ For the store and the HTTP API (all times are nanoseconds since 1970; `source` i
 Errors derive from `LogQLError` and carry the HTTP `status` of the answer.
 """
 
+from pytake.embedded.loki.logql.algebra import is_scalar
 from pytake.embedded.loki.logql.ast import Expr, LogQuery, Matcher, MetricExpr
+from pytake.embedded.loki.logql.engine import compile_pipeline, explain, query_instant, query_logs, query_range
 from pytake.embedded.loki.logql.errors import (
     LogQLError,
     MatchingError,
@@ -31,6 +33,7 @@ from pytake.embedded.loki.logql.errors import (
     TemplateError,
     UnsupportedQuery,
 )
+from pytake.embedded.loki.logql.jsonlines import flatten_json, json_paths
 from pytake.embedded.loki.logql.parser import parse
 from pytake.embedded.loki.logql.printer import format_query, selectors
 from pytake.embedded.loki.logql.regex import matches
@@ -54,8 +57,16 @@ __all__ = [
     "SeriesLimit",
     "TemplateError",
     "UnsupportedQuery",
+    "compile_pipeline",
+    "explain",
+    "flatten_json",
     "format_query",
+    "is_scalar",
+    "json_paths",
     "matches",
     "parse",
+    "query_instant",
+    "query_logs",
+    "query_range",
     "selectors",
 ]

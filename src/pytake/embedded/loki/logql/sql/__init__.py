@@ -1,0 +1,1 @@
+"""Pipelines and range aggregations as SQL over the store's relations."""

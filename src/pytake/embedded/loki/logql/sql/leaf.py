@@ -1,0 +1,292 @@
+"""One range aggregation as one SELECT, and its rows back to vectors."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from pytake.embedded.loki.logql import ast
+from pytake.embedded.loki.logql.algebra import group_labels
+from pytake.embedded.loki.logql.ast import RangeOp
+from pytake.embedded.loki.logql.meta import metadata
+from pytake.embedded.loki.logql.pipeline import compile_stage
+from pytake.embedded.loki.logql.ranges import SECOND, quantile, variance
+from pytake.embedded.loki.logql.row import Row
+from pytake.embedded.loki.logql.rows import Labels
+from pytake.embedded.loki.logql.samples import live_stages
+from pytake.embedded.loki.logql.sql.predicate import as_bytes, as_duration, as_number, compile_predicate
+from pytake.embedded.loki.logql.sql.scope import Scope
+from pytake.embedded.loki.logql.sql.text import NotPushableError, Text, either
+from pytake.embedded.loki.rowsource import Col
+
+LABEL_STAGES = (ast.Drop, ast.Keep, ast.LabelFormat)
+
+
+@dataclass(frozen=True, slots=True)
+class Steps:
+    """The instants of a query: `count` of them, `step` apart (1 where there is only one)."""
+
+    start: int
+    step: int
+    count: int
+
+    def at(self, index: int) -> int:
+        """The instant's time."""
+        return self.start + index * self.step
+
+
+@dataclass(frozen=True, slots=True)
+class _Fold:
+    """SQL of an aggregation: over samples `v` at `ts`, and over such partial results `p0`, `p1`."""
+
+    parts: tuple[str, ...]
+    merge: tuple[str, ...]
+    final: Callable[[Sequence[Any]], float]
+    combine: Callable[[Sequence[Any], Sequence[Any]], Sequence[Any]]
+
+
+def _add(a: Sequence[Any], b: Sequence[Any]) -> Sequence[Any]:
+    return [x + y for x, y in zip(a, b, strict=True)]
+
+
+def _fold(agg: ast.RangeAggregation, *, listed: bool) -> _Fold:
+    """The fold of the aggregation; `listed` keeps lists where SQL could finish, so that Python can merge series."""
+    seconds = agg.range / SECOND
+    op = agg.op
+    match op:
+        case RangeOp.COUNT | RangeOp.ABSENT:
+            return _Fold(("count(*)",), ("sum(p0)",), lambda p: float(p[0]), _add)
+        case RangeOp.RATE | RangeOp.BYTES_RATE | RangeOp.BYTES | RangeOp.SUM:
+            scale = seconds if op in (RangeOp.RATE, RangeOp.BYTES_RATE) else 1.0
+            part = "count(*)" if op is RangeOp.RATE and agg.unwrap is None else "sum(v)"
+            return _Fold((part,), ("sum(p0)",), lambda p: float(p[0]) / scale, _add)
+        case RangeOp.AVG:
+            return _Fold(("sum(v)", "count(*)"), ("sum(p0)", "sum(p1)"), lambda p: float(p[0]) / float(p[1]), _add)
+        case RangeOp.MIN:
+            return _Fold(("min(v)",), ("min(p0)",), lambda p: float(p[0]), lambda a, b: [min(a[0], b[0])])
+        case RangeOp.MAX:
+            return _Fold(("max(v)",), ("max(p0)",), lambda p: float(p[0]), lambda a, b: [max(a[0], b[0])])
+        case RangeOp.FIRST | RangeOp.LAST:
+            pick, choose = ("min", min) if op is RangeOp.FIRST else ("max", max)
+            pair = "{'t': ts, 'v': v}"
+            return _Fold(
+                (f"{pick}({pair})",),
+                (f"{pick}(p0)",),
+                lambda p: float(p[0]["v"]),
+                lambda a, b: [choose(a[0], b[0], key=lambda d: (d["t"], d["v"]))],
+            )
+    function = {RangeOp.QUANTILE: "quantile_cont", RangeOp.STDVAR: "var_pop", RangeOp.STDDEV: "stddev_pop"}[op]
+    q = agg.param if agg.param is not None else 0.0
+    if listed or not 0 <= q <= 1:
+        python: dict[RangeOp, Callable[[Sequence[float]], float]] = {
+            RangeOp.QUANTILE: lambda values: quantile(q, values),
+            RangeOp.STDVAR: variance,
+            RangeOp.STDDEV: lambda values: math.sqrt(variance(values)),
+        }
+        finish = python[op]
+        return _Fold(("list(v)",), ("flatten(list(p0))",), lambda p: finish(p[0]), _add)
+    argument = f", {q!r}" if op is RangeOp.QUANTILE else ""
+    merge = f"list_aggregate(flatten(list(p0)), '{function}'{argument})"
+    return _Fold(("list(v)",), (merge,), lambda p: float(p[0]), _add)
+
+
+@dataclass(slots=True)
+class Leaf:
+    """A range aggregation ready for SQL; `NotPushableError` while building means that only Python can do it."""
+
+    agg: ast.RangeAggregation
+    injected: ast.Grouping | None
+    streams: Mapping[int, Mapping[str, str]]
+    steps: Steps
+    scope: Scope = field(init=False)
+    keys: list[str] = field(default_factory=list)
+    fixed: list[tuple[str, str]] = field(default_factory=list)
+    columns: list[str] = field(default_factory=list)
+    open: bool = False
+    value: str = "1"
+    _stages: list[ast.Stage] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        if self.agg.op is RangeOp.RATE_COUNTER:
+            raise NotPushableError("rate_counter needs its samples in order")
+        self.scope = Scope(self.streams, strict=True)
+        for stage in live_stages(self.agg, self.injected):
+            self.scope.apply(stage)
+            if isinstance(stage, LABEL_STAGES):
+                self._stages.append(stage)
+        self._value()
+        self._keys()
+
+    # ------------------------------------------------------------------------------------------------------ samples
+    def _value(self) -> None:
+        if self.agg.op in (RangeOp.BYTES, RangeOp.BYTES_RATE):
+            line = self.scope.line
+            if line is None or line.unsure:
+                raise NotPushableError("bytes of a line that only Python knows")
+            self.value = f"strlen({line.sql})"
+            return
+        unwrap = self.agg.unwrap
+        if unwrap is None:
+            return
+        text = self.scope.label(unwrap.label)
+        if text.absent:
+            self.scope.where.append("FALSE")
+            return
+        number, odd = {None: as_number, ast.Conversion.BYTES: as_bytes}.get(unwrap.conversion, as_duration)(text)
+        seconds = unwrap.conversion in (ast.Conversion.DURATION, ast.Conversion.DURATION_SECONDS)
+        present = f"{text.sql} <> ''"
+        self.scope.where.append(present)
+        self.scope.unsure.append(f"coalesce({odd}, FALSE)")
+        failed = f"CASE WHEN {number} IS NULL THEN 'SampleExtractionErr' END"
+        self.scope.error = f"coalesce({failed}, {self.scope.error})" if self.scope.error else f"({failed})"
+        self.value = f"coalesce({number}{' / 1e9' if seconds else ''}, 0.0)"
+        for item in unwrap.filters:
+            found = compile_predicate(item.predicate, self.scope.error, self.scope.label, self.scope.error_text)
+            self.scope.error = found.error
+            self.scope.unsure += found.unsure
+            self.scope.where.append(either([found.sql, *self.scope.unsure]))
+
+    # --------------------------------------------------------------------------------------------------------- keys
+    def _keys(self) -> None:
+        if self.agg.op is RangeOp.ABSENT:
+            return
+        grouping = self.injected if self.injected is not None else self.agg.grouping
+        if grouping is None or grouping.without:
+            self._open_keys()
+            return
+        for label in dict.fromkeys(grouping.labels):
+            if label == "__error__" or label == "__error_details__":
+                continue
+            text = self.scope.label(label)
+            if text.constant:
+                self.fixed.append((label, text.constant))
+            elif not text.absent:
+                self._key(label, text)
+
+    def _key(self, label: str, text: Text) -> None:
+        self.keys.append(label)
+        self.columns.append(text.sql)
+        if text.unsure:
+            self.scope.unsure.append(text.unsure)
+
+    def _open_keys(self) -> None:
+        """All labels: what they are made of becomes the key, and Python makes the labels of each combination."""
+        self.open = True
+        self.columns = [f"r.{Col.SID}", f"r.{Col.META}", f"r.{Col.LEVEL}"]
+        for layer in self.scope.layers:
+            if layer.names is None or not layer.known:
+                raise NotPushableError("series of all labels of a line")
+            for label, text in layer.names.items():
+                self._key(label, text)
+        for stage in self._stages:
+            if isinstance(stage, ast.LabelFormat) and any(isinstance(a, ast.Assign) for a in stage.assignments):
+                raise NotPushableError("templates in series")
+
+    def _labels(self, key: Sequence[Any]) -> Labels:
+        if not self.open:
+            pairs = [(label, value) for label, value in zip(self.keys, key, strict=True) if value]
+            return tuple(sorted(self.fixed + pairs))
+        row = Row(0, "", self.streams[key[0]], metadata(key[1], key[2]))
+        for label, value in zip(self.keys, key[3:], strict=True):
+            if value:
+                row.extract(label, value)
+        for stage in self._stages:
+            compile_stage(stage)(row)
+        if self.agg.unwrap:
+            row.delete(self.agg.unwrap.label)
+        grouping = self.injected if self.injected is not None else self.agg.grouping
+        labels: Labels = tuple(sorted(pair for pair in row.view().items() if pair[1]))
+        return group_labels(labels, grouping) if grouping is not None else labels
+
+    # ---------------------------------------------------------------------------------------------------------- SQL
+    @property
+    def base(self) -> int:
+        """Everything up to here is before the first window."""
+        return self.steps.start - self.agg.offset - self.agg.range
+
+    @property
+    def bounds(self) -> tuple[int, int]:
+        """Time range of the samples, end exclusive."""
+        last = self.steps.at(self.steps.count - 1) - self.agg.offset
+        return self.base + 1, last + 1
+
+    def _fold(self) -> _Fold:
+        return _fold(self.agg, listed=self.open)
+
+    def sql(self, sources: Sequence[str]) -> str:
+        """The statement: step index, keys, partial results, an error, whether a row was unsure."""
+        fold = self._fold()
+        keys = [f"k{index}" for index in range(len(self.columns))]
+        error = self.scope.error or "NULL::VARCHAR"
+        unsure = either(self.scope.unsure) if self.scope.unsure else "FALSE"
+        picked = [f"{column} AS {key}" for column, key in zip(self.columns, keys, strict=True)]
+        picked += [f"{self.value} AS v", f"r.{Col.TS} AS ts", f"{error} AS e", f"{unsure} AS u"]
+        rows = " UNION ALL ".join(f"SELECT {', '.join(picked)} {source}" for source in sources)
+        group = ", ".join(["b", *keys])
+        parts = [f"{part} AS p{index}" for index, part in enumerate(fold.parts)]
+        checks = ["max(e) AS e", "bool_or(u) AS u"]
+        step, width = self.steps.step, self.agg.range
+        if self.steps.count == 1:
+            bucket, grain = "0", 0
+        elif width <= step:
+            origin = self.steps.start - self.agg.offset
+            bucket, grain = f"(ts - {origin} + {step - 1}) // {step}", 0
+            if width < step:
+                rows = f"SELECT * FROM ({rows}) WHERE ts > {origin - width} + ({bucket}) * {step}"
+        else:
+            grain = math.gcd(step, width)
+            bucket = f"(ts - {self.base} + {grain - 1}) // {grain}"
+        inner = (
+            f"SELECT {', '.join([f'{bucket} AS b', *keys, *parts, *checks])} FROM ({rows}) GROUP BY "
+            + (group if self.steps.count > 1 else ", ".join(keys) or "()")
+            + " HAVING count(*) > 0"
+        )
+        if not grain:
+            return self._finished(inner, fold, keys)
+        s, w = step // grain, width // grain
+        low, high = f"greatest(0, (b - {w} + {s - 1}) // {s})", f"least({self.steps.count}, (b + {s - 1}) // {s})"
+        carried = [f"p{index}" for index in range(len(fold.parts))]
+        spread = f"SELECT unnest(range({low}, {high})) AS b, {', '.join([*keys, *carried, 'e', 'u'])} FROM ({inner})"
+        merged = [f"{part} AS p{index}" for index, part in enumerate(fold.merge)]
+        return f"SELECT {', '.join(['b', *keys, *merged, *checks])} FROM ({spread}) GROUP BY {group}"
+
+    def _finished(self, inner: str, fold: _Fold, keys: list[str]) -> str:
+        """Without overlap the partial results are whole; lists still need their function."""
+        if fold.parts != ("list(v)",) or fold.merge[0].startswith("flatten"):
+            return inner
+        final = fold.merge[0].replace("flatten(list(p0))", "p0")
+        return f"SELECT {', '.join(['b', *keys, f'{final} AS p0', 'e', 'u'])} FROM ({inner})"
+
+    def probe(self, source: str) -> str:
+        """A row with an error, to say which."""
+        columns = f"r.{Col.TS}, r.{Col.SID}, r.{Col.LINE}, r.{Col.META}, r.{Col.LEVEL}"
+        failed = f"SELECT {columns}, {self.scope.error or 'NULL'} AS e {source}"
+        return f"SELECT * FROM ({failed}) WHERE e IS NOT NULL LIMIT 1"
+
+    # -------------------------------------------------------------------------------------------------------- answer
+    def collect(self, rows: Sequence[Sequence[Any]]) -> dict[Labels, dict[int, float]]:
+        """Rows of the statement to values by series and step index."""
+        fold = self._fold()
+        size = len(self.columns)
+        width = size + 1 + len(fold.parts)
+        names: dict[tuple[Any, ...], Labels] = {}
+        partial: dict[Labels, dict[int, Sequence[Any]]] = {}
+        for row in rows:
+            key = tuple(row[1 : size + 1])
+            labels = names.get(key)
+            if labels is None:
+                labels = names[key] = self._labels(key)
+            state: Sequence[Any] = row[size + 1 : width]
+            if state[0] is None:
+                continue
+            steps = partial.setdefault(labels, {})
+            known = steps.get(row[0])
+            steps[row[0]] = state if known is None else fold.combine(known, state)
+        final = fold.final
+        return {labels: {at: final(state) for at, state in steps.items()} for labels, steps in partial.items()}
+
+    def trouble(self, rows: Sequence[Sequence[Any]]) -> tuple[bool, bool]:
+        """Whether some row has an error, and whether some row was unsure."""
+        return any(row[-2] is not None for row in rows), any(row[-1] for row in rows)

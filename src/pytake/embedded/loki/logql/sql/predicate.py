@@ -1,0 +1,104 @@
+"""Label filters as SQL, errors included.
+
+A predicate turns the row's error expression into a new one, exactly as the Python functions do with the row: filters
+that convert keep rows with an error, and note one where the value does not convert.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from pytake.embedded.loki.logql import ast
+from pytake.embedded.loki.logql.sql.text import NotPushableError, Text, either, matcher, quote
+from pytake.embedded.loki.logql.units import BYTE_UNITS, NS
+
+_BLANKS = ("' '", "chr(10)", "chr(9)", "chr(13)", "chr(11)", "chr(12)")
+
+
+@dataclass(slots=True)
+class Condition:
+    """Whether the row stays (`sql`), its error after that, and where that is not certain."""
+
+    sql: str
+    error: str | None
+    unsure: list[str] = field(default_factory=list)
+
+
+def as_number(text: Text) -> tuple[str, str]:
+    """A DOUBLE expression (NULL: does not convert) and where DuckDB and Go may read the text differently."""
+    sql = text.sql
+    value = f"try_cast({sql} AS DOUBLE)"
+    odd = [f"{sql} < '!'", f"contains({sql}, '_')", *(f"suffix({sql}, {blank})" for blank in _BLANKS)]
+    odd += [f"NOT isfinite({value})", f"({value} IS NULL AND contains(lower({sql}), 'x'))"]
+    return value, either(odd)
+
+
+def as_duration(text: Text) -> tuple[str, str]:
+    """Nanoseconds as a DOUBLE expression; durations of several units are left to Python."""
+    sql = text.sql
+    digits = f"rtrim({sql}, 'nsuµμmh')"
+    units = " ".join(f"WHEN {quote(unit)} THEN {ns}" for unit, ns in NS.items())
+    unit = f"substr({sql}, length({digits}) + 1)"
+    plain = f"regexp_full_match({sql}, '[0-9]+(\\.[0-9]+)?(ns|us|µs|μs|ms|s|m|h)')"
+    value = f"(CASE WHEN {plain} THEN trunc(round(try_cast({digits} AS DOUBLE) * CASE {unit} {units} END, 3)) END)"
+    return value, f"({sql} <> '' AND {value} IS NULL)"
+
+
+def as_bytes(text: Text) -> tuple[str, str]:
+    """Bytes as a DOUBLE expression; forms with commas or blanks are left to Python."""
+    sql = text.sql
+    digits = f"regexp_extract({sql}, '^[0-9.]+')"
+    units = " ".join(f"WHEN {quote(unit)} THEN {size}" for unit, size in BYTE_UNITS.items())
+    unit = f"lower(substr({sql}, length({digits}) + 1))"
+    plain = f"regexp_full_match({sql}, '[0-9]+(\\.[0-9]+)?[A-Za-z]*')"
+    value = f"(CASE WHEN {plain} THEN trunc(try_cast({digits} AS DOUBLE) * CASE {unit} {units} END) END)"
+    return value, f"({sql} <> '' AND {value} IS NULL)"
+
+
+def compile_predicate(
+    predicate: ast.Predicate,
+    error: str | None,
+    label: Callable[[str], Text],
+    current_error: Callable[[str | None], Text],
+) -> Condition:
+    """The predicate as SQL, given the row's error so far."""
+    match predicate:
+        case ast.Matcher(name="__error__"):
+            return Condition(matcher(current_error(error), predicate), error)
+        case ast.Matcher(name):
+            text = label(name)
+            return Condition(matcher(text, predicate), error, [text.unsure] if text.unsure else [])
+        case ast.NumberFilter(name, op, value):
+            return _converting(label(name), op, repr(float(value)), error, as_number)
+        case ast.DurationFilter(name, op, value):
+            return _converting(label(name), op, f"{value}::DOUBLE", error, as_duration)
+        case ast.BytesFilter(name, op, value):
+            return _converting(label(name), op, f"{value}::DOUBLE", error, as_bytes)
+        case ast.IPFilter():
+            raise NotPushableError("ip()")
+        case ast.And(left, right):
+            first = compile_predicate(left, error, label, current_error)
+            second = compile_predicate(right, first.error, label, current_error)
+            return Condition(f"({first.sql} AND {second.sql})", second.error, first.unsure + second.unsure)
+        case ast.Or(left, right):
+            first = compile_predicate(left, error, label, current_error)
+            second = compile_predicate(right, first.error, label, current_error)
+            after = first.error
+            if first.error != second.error:
+                after = f"(CASE WHEN {first.sql} THEN {first.error or 'NULL'} ELSE {second.error} END)"
+            return Condition(f"({first.sql} OR {second.sql})", after, first.unsure + second.unsure)
+
+
+def _converting(
+    text: Text, op: ast.CompareOp, value: str, error: str | None, convert: Callable[[Text], tuple[str, str]]
+) -> Condition:
+    has_error = f"{error} IS NOT NULL OR " if error else ""
+    if text.absent:
+        return Condition(f"({has_error}FALSE)", error)
+    number, odd = convert(text)
+    sign = "=" if op is ast.CompareOp.EQ else "<>" if op is ast.CompareOp.NE else op.value
+    present = f"{text.sql} <> ''"
+    keep = f"({has_error}({present} AND ({number} IS NULL OR {number} {sign} {value})))"
+    failed = f"CASE WHEN {present} AND {number} IS NULL THEN 'LabelFilterErr' END"
+    return Condition(keep, f"coalesce({error}, {failed})" if error else f"({failed})", [f"coalesce({odd}, FALSE)"])
