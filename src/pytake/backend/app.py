@@ -1,9 +1,12 @@
 """The API application."""
 
 import asyncio
+import signal
+import threading
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
+from types import FrameType
 from typing import Any
 
 from fastapi import APIRouter, FastAPI
@@ -43,18 +46,50 @@ async def _watch_loop() -> None:
         EVENT_LOOP_LAG.observe(max(0.0, time.perf_counter() - due))
 
 
-def _lifespan(settings: Settings) -> Any:
+def _stop(app: FastAPI) -> None:
+    """From now on readiness fails and sockets are closed with their reason."""
+    app.state.stopping = True
+    app.state.hub.stop()
+
+
+@contextmanager
+def _notice_stop(stop: Callable[[], object]) -> Iterator[None]:
+    """Call ``stop`` at SIGTERM and SIGINT, before the server's own handler closes sockets without our reason."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    earlier = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        stop()
+        following = earlier[signal.Signals(number)]
+        if callable(following):
+            following(number, frame)
+
+    for number in earlier:
+        signal.signal(number, handle)
+    try:
+        yield
+    finally:
+        for number, handler in earlier.items():
+            if signal.getsignal(number) is handle:
+                signal.signal(number, handler)
+
+
+def _lifespan(settings: Settings, with_telemetry: bool) -> Any:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        telemetry = configure("pytake-api")
+        telemetry = configure("pytake-api") if with_telemetry else None
         try:
             async with open_resources(settings, name="pytake-api") as resources:
                 app.state.resources = resources
                 app.state.hub = Hub(resources.redis)
                 app.state.health = build_health(resources)
                 tasks = [asyncio.create_task(app.state.hub.run()), asyncio.create_task(_watch_loop())]
+                loop = asyncio.get_running_loop()
                 try:
-                    yield
+                    with _notice_stop(lambda: loop.call_soon_threadsafe(_stop, app)):
+                        yield
                 finally:
                     await app.state.hub.close(settings.stop_timeout)
                     for task in tasks:
@@ -62,7 +97,8 @@ def _lifespan(settings: Settings) -> Any:
                     with suppress(asyncio.CancelledError):
                         await asyncio.gather(*tasks, return_exceptions=True)
         finally:
-            telemetry.shutdown()
+            if telemetry is not None:
+                telemetry.shutdown()
 
     return lifespan
 
@@ -82,15 +118,18 @@ def _document_problems(app: FastAPI) -> None:
     app.openapi = openapi  # type: ignore[method-assign] # FastAPI's documented way to extend the document
 
 
-def create_app(settings: Settings | None = None) -> FastAPI:
-    """Build the application; nothing is opened before its lifespan starts."""
+def create_app(settings: Settings | None = None, *, with_telemetry: bool = True) -> FastAPI:
+    """Build the application; nothing is opened before its lifespan starts.
+
+    ``with_telemetry=False``: logs and traces of this process are set up by the caller (tests).
+    """
     settings = settings or get_settings()
     app = FastAPI(
         title="PyTake",
         version=package_version(),
         description=DESCRIPTION,
-        lifespan=_lifespan(settings),
-        telemetry=FASTAPI_TELEMETRY_OFF,
+        lifespan=_lifespan(settings, with_telemetry),
+        telemetry=FASTAPI_TELEMETRY_OFF,  # type: ignore[arg-type] # a TypedDict of FastAPI's, kept plain there
         license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
     )
     app.state.stopping = False

@@ -6,63 +6,68 @@ Exit codes: 0 stopped as asked, 1 cannot start, 2 wrong usage.
 import argparse
 import gc
 import os
+import signal
+import socket
 import sys
 import tempfile
-from collections.abc import Callable
-from typing import Any
 
 import uvicorn
+from fastapi import FastAPI
 from uvicorn.supervisors import Multiprocess
 
 from pytake.backend.app import create_app
 from pytake.backend.instances.registry import InstancesError, load_registry
 from pytake.backend.settings import Settings, get_settings
-from pytake.telemetry.labels import SocketClose
+
+BACKLOG = 2048
 
 
-class Server(uvicorn.Server):
-    """uvicorn's server, which tells the application that it stops before it waits for sockets and requests."""
-
-    def handle_exit(self, sig: int, frame: Any) -> None:
-        """SIGTERM, SIGINT: readiness fails from now on, and the inbox's sockets are closed with their reason."""
-        app = self.config.loaded_app if self.config.loaded else None
-        stop = _stopper(app)
-        if stop is not None:
-            stop()
-        super().handle_exit(sig, frame)
-
-
-def _stopper(app: Any) -> Callable[[], None] | None:
-    while app is not None and not hasattr(app, "state"):
-        app = getattr(app, "app", None)
-    if app is None:
-        return None
-
-    def stop() -> None:
-        app.state.stopping = True
-        hub = getattr(app.state, "hub", None)
-        if hub is not None:
-            for subscriber in tuple(hub.subscribers):
-                subscriber.end(SocketClose.SHUTDOWN)
-
-    return stop
+def build() -> FastAPI:
+    """The application of one process, with the garbage collector set for a server."""
+    app = create_app()
+    gc.collect()
+    gc.freeze()  # what is there now stays: no need to look at it again and again
+    gc.set_threshold(20_000, 20, 20)  # many small objects a request: the defaults cost more than they find
+    return app
 
 
 def make_config(settings: Settings) -> uvicorn.Config:
     """uvicorn's configuration: access lines come from the telemetry middleware."""
     return uvicorn.Config(
-        "pytake.backend.app:create_app",
+        "pytake.backend.server:build",
         factory=True,
-        host=settings.api_host,
-        port=settings.api_port,
         workers=settings.api_workers,
         access_log=False,
         log_config=None,
         server_header=False,
-        timeout_graceful_shutdown=int(settings.stop_timeout) or 1,
+        timeout_graceful_shutdown=max(1, int(settings.stop_timeout)),
         ws_max_size=64 * 1024,
         h11_max_incomplete_event_size=64 * 1024,
     )
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """The listening socket, which the processes share; raises ``OSError`` when the port is taken."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    sock = socket.socket(family)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    sock.bind((host, port))
+    sock.listen(BACKLOG)
+    sock.set_inheritable(True)
+    return sock
+
+
+def run(settings: Settings, sock: socket.socket) -> int:
+    """Serve until told to stop."""
+    config = make_config(settings)
+    if settings.api_workers == 1:
+        server = uvicorn.Server(config)
+        server.run(sockets=[sock])
+        return 0 if server.started else 1
+    with tempfile.TemporaryDirectory(prefix="pytake-metrics-") as directory:
+        os.environ.setdefault("PYTAKE_METRICS_DIR", directory)  # through it the processes show their metrics as one
+        Multiprocess(config, sockets=[sock]).run()
+    return 0
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -70,35 +75,23 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="pytake-api", description=__doc__)
     parser.parse_args(argv)
     settings = get_settings()
+    signal.signal(signal.SIGTERM, lambda *_: None)  # uvicorn raises the signal again once it has stopped
     try:
         load_registry(settings)
+        sock = listen(settings.api_host, settings.api_port)
     except InstancesError as error:
         print(f"pytake-api: {error}", file=sys.stderr)
         return 1
-    gc.freeze()
-    gc.set_threshold(20_000, 20, 20)  # many small objects a request: the defaults cost more than they find
-    config = make_config(settings)
+    except OSError as error:
+        address = f"{settings.api_host}:{settings.api_port}"
+        print(f"pytake-api: cannot listen on {address}: {error.strerror}; see PYTAKE_API_PORT", file=sys.stderr)
+        return 1
     try:
-        if settings.api_workers == 1:
-            server = Server(config)
-            server.run()
-            return 0 if server.started else 1
-        return _run_several(config)
+        return run(settings, sock)
     except KeyboardInterrupt:
         return 0
-    except OSError as error:
-        print(f"pytake-api: port {settings.api_port}: {error.strerror}; set PYTAKE_API_PORT", file=sys.stderr)
-        return 1
-
-
-def _run_several(config: uvicorn.Config) -> int:
-    """Several processes on one socket; they show their metrics as one through a shared directory."""
-    with tempfile.TemporaryDirectory(prefix="pytake-metrics-") as directory:
-        os.environ.setdefault("PYTAKE_METRICS_DIR", directory)
-        sock = config.bind_socket()
-        Multiprocess(config, target=Server(config).run, sockets=[sock]).run()
+    finally:
         sock.close()
-    return 0
 
 
 if __name__ == "__main__":

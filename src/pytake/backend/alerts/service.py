@@ -48,7 +48,7 @@ def _severity(labels: dict[str, str]) -> Severity:
 async def _store(session: AsyncSession, alert: dict[str, Any]) -> Alert | None:
     labels = alert["labels"]
     ends = alert["ends_at"] if alert["ends_at"] and alert["ends_at"] > YEAR_ONE else None  # Go's zero time: no end yet
-    statement = insert(Alert).values(
+    values = insert(Alert).values(
         id=new_id(),
         fingerprint=alert["fingerprint"],
         status=alert["status"],
@@ -60,8 +60,8 @@ async def _store(session: AsyncSession, alert: dict[str, Any]) -> Alert | None:
         ends_at=ends,
         generator_url=alert["generator_url"] or None,
     )
-    new = statement.excluded
-    statement = statement.on_conflict_do_update(
+    new = values.excluded
+    statement = values.on_conflict_do_update(
         index_elements=[Alert.fingerprint, Alert.starts_at],
         set_={
             "status": new.status,

@@ -15,7 +15,7 @@ from pytake.telemetry.health import Degraded, HealthRegistry
 from pytake.telemetry.labels import Dependency, WhatsAppOperation
 
 REMOTE_PAUSE = 30.0
-"""Seconds between two questions to a remote API: its management calls are limited, and probes come every few seconds."""
+"""Seconds between two questions to a remote API: its management calls are limited, and probes come often."""
 
 
 class Remembered:
@@ -41,71 +41,87 @@ class Remembered:
         return self._answer
 
 
-def build_health(resources: Resources) -> HealthRegistry:
-    """The checks of an API process. Critical is what a webhook needs: Redis; the rest degrades."""
-    settings = resources.settings
+class Checks:
+    """The checks of an API process."""
 
-    async def postgresql() -> None:
-        async with resources.engine.connect() as connection:
+    def __init__(self, resources: Resources) -> None:
+        self.resources = resources
+        self.settings = resources.settings
+
+    async def postgresql(self) -> None:
+        """A statement is answered."""
+        async with self.resources.engine.connect() as connection:
             await connection.execute(text("SELECT 1"))
 
-    async def redis() -> None:
-        await resources.redis.ping()
+    async def redis(self) -> None:
+        """PING is answered."""
+        await self.resources.redis.ping()
 
-    async def whatsapp() -> dict[str, Any]:
-        instance = next(iter(resources.registry), None)
+    async def whatsapp(self) -> dict[str, Any]:
+        """The Graph API knows our first number."""
+        instance = next(iter(self.resources.registry), None)
         if instance is None:
             raise Degraded("no WhatsApp number is configured (PYTAKE_INSTANCES_FILE)")
         try:
-            await resources.graph.phone_number(instance, WhatsAppOperation.HEALTH)
+            await self.resources.graph.phone_number(instance, WhatsAppOperation.HEALTH)
         except GraphError as error:
             raise RuntimeError(str(error)) from error
         return {"whatsapp_instance": instance.slug}
 
-    async def openai() -> dict[str, Any]:
-        key = settings.openai_api_key.get_secret_value()
+    async def openai(self) -> dict[str, Any]:
+        """The provider knows our model (this call costs nothing)."""
+        key = self.settings.openai_api_key.get_secret_value()
         if not key:
             raise Degraded("no key is configured (PYTAKE_OPENAI_API_KEY): humans answer")
-        url = f"{str(settings.openai_base_url).rstrip('/')}/models/{settings.openai_model}"
+        url = f"{str(self.settings.openai_base_url).rstrip('/')}/models/{self.settings.openai_model}"
         try:
-            response = await resources.http.get(url, headers={"authorization": f"Bearer {key}"}, timeout=4.0)
+            headers = {"authorization": f"Bearer {key}"}
+            response = await self.resources.http.get(url, headers=headers, timeout=4.0)
         except httpx.HTTPError as error:
             raise RuntimeError(f"{type(error).__name__}: {error}") from error
         if not response.is_success:
             raise RuntimeError(f"HTTP {response.status_code}")
-        return {"model": settings.openai_model}
+        return {"model": self.settings.openai_model}
 
-    async def memory() -> dict[str, Any]:
+    async def memory(self) -> dict[str, Any]:
+        """Enough memory is free on the host."""
         found = psutil.virtual_memory()
-        free = found.available / found.total
-        if free < settings.memory_min_free_ratio:
-            raise RuntimeError(f"{free:.1%} of memory is free")
-        return {"free_ratio": round(free, 3)}
+        return _enough("memory", found.available / found.total, self.settings.memory_min_free_ratio)
 
-    async def disk() -> dict[str, Any]:
-        path = settings.data_dir if settings.data_dir.exists() else "."
+    async def disk(self) -> dict[str, Any]:
+        """Enough of the data's disk is free."""
+        path = self.settings.data_dir if self.settings.data_dir.exists() else "."
         found = await asyncio.to_thread(psutil.disk_usage, str(path))
-        free = found.free / found.total
-        if free < settings.disk_min_free_ratio:
-            raise RuntimeError(f"{free:.1%} of the disk is free")
-        return {"free_ratio": round(free, 3)}
+        return _enough("the disk", found.free / found.total, self.settings.disk_min_free_ratio)
 
-    async def queue() -> dict[str, Any]:
-        found = {}
+    async def queue(self) -> dict[str, Any]:
+        """Jobs are being done."""
+        found: dict[str, Any] = {}
+        worst = 0.0
         for name in QUEUES:
-            depth, age, dead = await resources.streams.depth(name)
+            depth, age, dead = await self.resources.streams.depth(name)
             found[name.value] = {"depth": depth, "oldest_seconds": round(age, 1), "dead_letters": dead}
-        worst = max(float(one["oldest_seconds"]) for one in found.values())
-        if worst > settings.queue_max_age:
+            worst = max(worst, age)
+        if worst > self.settings.queue_max_age:
             raise Degraded(f"the oldest job waits since {worst:.0f} s; is a worker running?")
         return found
 
+
+def _enough(what: str, free: float, least: float) -> dict[str, Any]:
+    if free < least:
+        raise RuntimeError(f"{free:.1%} of {what} is free, less than {least:.1%}")
+    return {"free_ratio": round(free, 3)}
+
+
+def build_health(resources: Resources) -> HealthRegistry:
+    """The registry of an API process. The stores are critical; the rest degrades: webhooks are taken without it."""
+    checks = Checks(resources)
     registry = HealthRegistry(ttl=2.0)
-    registry.register(Dependency.POSTGRESQL, postgresql, critical=True, timeout=3.0, degraded_after=1.0)
-    registry.register(Dependency.REDIS, redis, critical=True, timeout=3.0, degraded_after=0.5)
-    registry.register(Dependency.WHATSAPP_API, Remembered(whatsapp), critical=False, timeout=5.0)
-    registry.register(Dependency.OPENAI_API, Remembered(openai), critical=False, timeout=5.0)
-    registry.register(Dependency.MEMORY, memory, critical=False)
-    registry.register(Dependency.DISK, disk, critical=False)
-    registry.register(Dependency.QUEUE, queue, critical=False, timeout=3.0)
+    registry.register(Dependency.POSTGRESQL, checks.postgresql, critical=True, timeout=3.0, degraded_after=1.0)
+    registry.register(Dependency.REDIS, checks.redis, critical=True, timeout=3.0, degraded_after=0.5)
+    registry.register(Dependency.WHATSAPP_API, Remembered(checks.whatsapp), critical=False, timeout=5.0)
+    registry.register(Dependency.OPENAI_API, Remembered(checks.openai), critical=False, timeout=5.0)
+    registry.register(Dependency.MEMORY, checks.memory, critical=False)
+    registry.register(Dependency.DISK, checks.disk, critical=False)
+    registry.register(Dependency.QUEUE, checks.queue, critical=False, timeout=3.0)
     return registry

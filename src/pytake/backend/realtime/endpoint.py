@@ -126,9 +126,8 @@ class Connection:
             with suppress(orjson.JSONDecodeError):
                 message = orjson.loads(text)
         kind = message.get("type") if isinstance(message, dict) else None
-        known = kind in {*SocketMessage} if isinstance(kind, str) else False
-        label = SocketMessage(kind) if known else SocketMessage.OTHER
-        WS_MESSAGES.inc(direction=Direction.INBOUND, message_type=label)
+        known = isinstance(kind, str) and kind in {*SocketMessage}
+        WS_MESSAGES.inc(direction=Direction.INBOUND, message_type=str(kind) if known else SocketMessage.OTHER)
         if not known or not isinstance(message, dict):
             raise ProtocolError("a message is a JSON object with a type")
         return message

@@ -94,12 +94,16 @@ class Hub:
             if instance is None or not subscriber.instances or instance in subscriber.instances:
                 subscriber.offer(kind, text)
 
-    async def close(self, grace: float) -> None:
-        """Have every socket closed with the reason shutdown, and wait for them at most ``grace`` seconds."""
+    def stop(self) -> None:
+        """Have every socket closed with the reason shutdown, those that come from now on too."""
         self._stopping = True
-        self._empty.clear()
         for subscriber in tuple(self.subscribers):
             subscriber.end(SocketClose.SHUTDOWN)
+
+    async def close(self, grace: float) -> None:
+        """:meth:`stop`, and wait for the sockets at most ``grace`` seconds."""
+        self.stop()
+        self._empty.clear()
         if self.subscribers:
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._empty.wait(), grace)
