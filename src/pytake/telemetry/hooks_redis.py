@@ -6,6 +6,7 @@ from functools import partial
 from inspect import iscoroutinefunction
 from typing import Any
 
+from opentelemetry import trace
 from opentelemetry.trace import SpanKind, Status, StatusCode
 
 from pytake.telemetry import catalog, tracing
@@ -59,7 +60,7 @@ class _RedisHooks:
     def _begin(self, fixed: str | None, args: tuple[Any, ...]) -> tuple[float, str, Any]:
         command = fixed or str(args[0]).split(" ", 1)[0].upper()
         span = None
-        if self.trace and command not in BLOCKING:
+        if self.trace and command not in BLOCKING and trace.get_current_span().is_recording():
             attributes = {**self._attributes, "db.operation.name": command}
             span = tracing.start(command, SpanKind.CLIENT, attributes)
         return time.perf_counter(), command, span
@@ -86,7 +87,7 @@ def _hooks(client: Any) -> _RedisHooks:
 
 
 def trace_redis(client: Any) -> None:
-    """Give each command a client span."""
+    """Give each command within a trace a client span; an idle queue's polling would make traces of one span."""
     _hooks(client).trace = True
 
 
