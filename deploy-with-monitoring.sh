@@ -37,13 +37,18 @@ usable_python() {
 }
 
 ensure_python() {
+  local log
   usable_python && return 0
   command -v apt-get >/dev/null ||
     die "Python 3.11 or newer with venv is missing and this system has no apt-get. Install Python >= 3.11 and run this again."
   say "Installing python3-venv"
+  log=$(mktemp)
   { as_root apt-get -qq update && as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends \
-    python3 python3-venv ca-certificates; } >&2 ||
+    python3 python3-venv ca-certificates; } >"$log" 2>&1 || {
+    tail -n 15 "$log" >&2
     die "python3-venv could not be installed (see above). Type: sudo apt-get update && sudo apt-get install -y python3-venv"
+  }
+  rm -f "$log"
   usable_python || die "Python here is older than 3.11 (Debian 12 has 3.11). Install a newer one and run this again."
 }
 

@@ -71,9 +71,8 @@ def _deploy(groups: tuple[Group, ...], runtime: Runtime) -> None:
         out.print(f"[yellow]left out[/] {name}: {reason}")
     if deployment.alerting and deployment.alerting.off:
         off = ", ".join(f"{channel} ({variable})" for channel, variable in deployment.alerting.off.items())
-        out.print(f"[dim]notification channels that are off until their variable is set: {off}[/]")
-    out.print(show.urls_table(stack, names))
-    out.print()
+        out.print(f"[dim]notification channels that are off until their variable is set: {off}[/]", soft_wrap=True)
+    show.print_urls(stack, names)
     _finish(status.read(stack))
 
 
@@ -229,7 +228,7 @@ def urls(as_json: JsonOption = False) -> None:
     if as_json:
         out.print_json(json.dumps([{"title": t, "url": u, "remark": r} for t, u, r in show.pages(stack, names)]))
     else:
-        out.print(show.urls_table(stack, names))
+        show.print_urls(stack, names)
 
 
 @app.command("reload-monitoring")

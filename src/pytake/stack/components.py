@@ -99,7 +99,7 @@ COMPONENTS: tuple[Component, ...] = (
         packages=("redis-server",), units=("redis-server.service",), image="REDIS_IMAGE", stop_seconds=30,
     ),
     Component(
-        "pytake-sandbox", "Sandbox (plays Meta and OpenAI)", Group.CORE, {"http": 8791}, Http("/healthz"),
+        "pytake-sandbox", "Sandbox (Meta, OpenAI)", Group.CORE, {"http": 8791}, Http("/healthz"),
         native.sandbox, module="pytake.sandbox.main", wanted=_sandbox_wanted,
     ),
     Component(

@@ -144,14 +144,16 @@ def _remark(stack: Stack, name: str) -> str:
     return "keys in .env: PYTAKE_ADMIN_API_KEY, ..." if name == "pytake-api" else ""
 
 
-def urls_table(stack: Stack, names: Sequence[str]) -> Table:
-    """Addresses of pages, then ports of the rest."""
-    table = Table(title="Addresses", title_justify="left", box=None, show_header=False, padding=(0, 1))
+def print_urls(stack: Stack, names: Sequence[str], console: Console = out) -> None:
+    """Addresses of pages, then ports of the rest; one line each, never shortened."""
+    console.print("\n[bold]Addresses[/]")
     for title, url, remark in pages(stack, names):
-        table.add_row(title, Text(url, "cyan"), Text(remark, "dim"))
+        console.print(
+            Text.assemble(f"  {title:<26}", (url, "cyan"), ("  " + remark if remark else "", "dim")), soft_wrap=True
+        )
     for name in names:
         component = BY_NAME[name]
         if not component.page:
             ports = ", ".join(f"127.0.0.1:{stack.port(port)} ({what})" for what, port in component.ports.items())
-            table.add_row(component.title, ports, "")
-    return table
+            console.print(f"  {component.title:<26}{ports}", soft_wrap=True)
+    console.print()
