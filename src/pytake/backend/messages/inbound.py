@@ -4,6 +4,7 @@ from datetime import datetime
 from typing import Any
 
 import orjson
+from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -64,6 +65,7 @@ async def store_message(resources: Resources, event: WebhookEvent, traceparent: 
         message = await _insert(session, conversation, event, parsed, sent_at, traceparent)
         if message is None:
             await session.rollback()
+            await _ask_again(resources, session, parsed.id)
             return JobOutcome.DUPLICATE
         await enter(session, message, MessageStatus.RECEIVED, sent_at, effects)
         due = _note_on_conversation(conversation, message, traceparent)
@@ -81,6 +83,23 @@ async def store_message(resources: Resources, event: WebhookEvent, traceparent: 
         type=message.type,
     )
     return JobOutcome.DONE
+
+
+async def _ask_again(resources: Resources, session: AsyncSession, wamid: str) -> None:
+    """A message that is stored and still due: we may have been killed before we asked for its answer."""
+    query = (
+        select(Conversation.id)
+        .join(Message, Message.conversation_id == Conversation.id)
+        .where(
+            Message.wamid == wamid,
+            Conversation.due_at.is_not(None),
+            Conversation.lease_owner.is_(None),
+            Conversation.answered_seq < Message.seq,
+        )
+    )
+    conversation_id = await session.scalar(query)
+    if conversation_id is not None:
+        await resources.streams.add(Queue.OUTBOUND, [conversation_job(conversation_id)])
 
 
 def _first_responder(resources: Resources, instance: InstanceConfig, contact: Contact) -> Responder:

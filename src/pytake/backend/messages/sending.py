@@ -22,7 +22,7 @@ from pytake.backend.effects import Effects
 from pytake.backend.instances.registry import InstanceConfig
 from pytake.backend.messages.acceptance import accept
 from pytake.backend.messages.states import describe, enter, opaque_data
-from pytake.backend.queue.failures import Postpone
+from pytake.backend.queue.failures import Postpone, through_outages
 from pytake.backend.resources import Resources
 from pytake.backend.whatsapp.client import GraphError, InDoubt, NotReached, Recipient, Refused
 from pytake.backend.whatsapp.codes import Retry
@@ -111,18 +111,26 @@ async def _open_row(
 
 async def _begin(resources: Resources, message_id: UUID) -> Attempt | None:
     """Mark the send as under way. Committed before the request: from here on a crash leaves a doubt, never a double."""
-    async with resources.sessions() as session:
-        row = await _open_row(session, message_id)
-        if row is None or row[1].state != "queued":
-            return None
-        message, send, contact = row
-        send.state = "sending"
-        send.attempt += 1
-        send.attempt_at = now()
-        content = graph_content(message)
-        await session.commit()
-        number = send.attempt
-        return Attempt(message_id, number, Recipient(contact.user_id, contact.wa_id), content, message.traceparent)
+    moment = now()
+
+    async def mark() -> Attempt | None:
+        async with resources.sessions() as session:
+            row = await _open_row(session, message_id)
+            if row is None:
+                return None
+            message, send, contact = row
+            if send.state == "queued":
+                send.state = "sending"
+                send.attempt += 1
+                send.attempt_at = moment
+            elif send.attempt_at != moment:  # equal: our own mark, whose commit was not answered
+                return None
+            recipient = Recipient(contact.user_id, contact.wa_id)
+            attempt = Attempt(message_id, send.attempt, recipient, graph_content(message), message.traceparent)
+            await session.commit()
+            return attempt
+
+    return await through_outages(mark)
 
 
 async def _attempt(
@@ -133,13 +141,17 @@ async def _attempt(
     try:
         answer = await resources.graph.send(instance, attempt.recipient, attempt.content, opaque=opaque)
     except Refused as error:
-        await _refused(resources, pacer, instance, contact_id, attempt, error)
+        refusal = error
+        await through_outages(lambda: _refused(resources, pacer, instance, contact_id, attempt, refusal))
     except NotReached as error:
-        await _queue_again(resources, attempt, 2.0 * 2 ** min(attempt.number, 5), error)
+        unreached = error
+        delay = 2.0 * 2 ** min(attempt.number, 5)
+        await through_outages(lambda: _queue_again(resources, attempt, delay, unreached))
     except (InDoubt, GraphError) as error:
-        await _answer_missing(resources, attempt, error)
+        doubt = error
+        await through_outages(lambda: _answer_missing(resources, attempt, doubt))
     else:
-        await _accepted(resources, attempt, answer.wamid)
+        await through_outages(lambda: _accepted(resources, attempt, answer.wamid))
 
 
 async def _load(session: AsyncSession, attempt: Attempt) -> tuple[Message, Send] | None:

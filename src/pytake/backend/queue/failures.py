@@ -1,5 +1,9 @@
 """What a job may raise, and which failures are an outage of ours rather than the job's fault."""
 
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
 import asyncpg  # type: ignore[import-untyped] # it ships no types
 from redis.exceptions import BusyLoadingError, ConnectionError, ReadOnlyError, TimeoutError
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
@@ -16,6 +20,9 @@ _POSTGRES_AWAY = (
     OSError,
 )
 _RETRY_SOON = (asyncpg.exceptions.DeadlockDetectedError, asyncpg.exceptions.SerializationError)
+
+
+T = TypeVar("T")
 
 
 class Postpone(Exception):  # noqa: N818 (says when, it is no error)
@@ -40,3 +47,18 @@ def is_outage(error: BaseException) -> bool:
             cause = cause.__cause__
         return error.connection_invalidated
     return isinstance(error, (*_POSTGRES_AWAY[:-1], ConnectionRefusedError, ConnectionResetError))
+
+
+async def through_outages(step: Callable[[], Awaitable[T]], *, pause: float = 0.2, longest: float = 2.0) -> T:
+    """Do ``step`` again until the stores are back: for what must be recorded while we still know it.
+
+    Ends with the job's own time limit, not by itself.
+    """
+    while True:
+        try:
+            return await step()
+        except Exception as error:
+            if not is_outage(error):
+                raise
+        await asyncio.sleep(pause)
+        pause = min(pause * 2, longest)

@@ -192,6 +192,15 @@ class Streams:
             await pipe.execute()
         return True
 
+    async def forget_consumers(self, queue: Queue, *, idle: float) -> int:
+        """Remove the names of workers that are gone: no job is theirs, and nothing was heard for ``idle`` seconds."""
+        gone = 0
+        for row in await self.client.xinfo_consumers(stream_name(queue), GROUP):
+            if row["pending"] == 0 and row["idle"] > idle * 1000:
+                await self.client.xgroup_delconsumer(stream_name(queue), GROUP, row["name"])
+                gone += 1
+        return gone
+
     async def depth(self, queue: Queue) -> tuple[int, float, int]:
         """Jobs not done (delayed ones included), age in seconds of the oldest, dead letters."""
         async with self.client.pipeline(transaction=False) as pipe:

@@ -66,7 +66,12 @@ class Worker:
             while await expire(resources.sessions, settings.delivery_window):
                 pass
 
+        async def forget_consumers() -> None:
+            for queue in QUEUES:
+                await resources.streams.forget_consumers(queue, idle=3600.0)
+
         return [
+            Task("consumers", 600.0, forget_consumers),
             Task("queues", settings.gauges_interval, lambda: read_queues(resources), shared=False),
             Task("gauges", settings.gauges_interval, lambda: read_database(resources), shared=False),
             Task("sweep", settings.sweep_interval, lambda: sweep(resources)),
