@@ -52,7 +52,9 @@ def decompress(body: bytes, encoding: str, limit: int) -> bytes:
     except (zlib.error, zstandard.ZstdError) as error:
         raise RefusedError(400, f"the body is not {encoding}: {error}") from error
     if len(out) > limit:
-        raise RefusedError(413, f"the body is larger than {limit} bytes after decompression", ((b"connection", b"close"),))
+        raise RefusedError(
+            413, f"the body is larger than {limit} bytes after decompression", ((b"connection", b"close"),)
+        )
     if not complete:
         raise RefusedError(400, f"the {encoding} body ends too early")
     return out
@@ -67,9 +69,7 @@ async def lifespan(receive: Receive, send: Send) -> None:
             return
 
 
-async def reply(
-    send: Send, status: int, body: bytes, kind: str, headers: tuple[tuple[bytes, bytes], ...] = ()
-) -> None:
+async def reply(send: Send, status: int, body: bytes, kind: str, headers: tuple[tuple[bytes, bytes], ...] = ()) -> None:
     """Send a whole answer."""
     fixed = ((b"content-type", kind.encode()), (b"content-length", str(len(body)).encode()))
     await send({"type": "http.response.start", "status": status, "headers": [*fixed, *headers]})

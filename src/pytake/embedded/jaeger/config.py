@@ -187,7 +187,9 @@ def _storage(config: Config, names: dict[str, Any], storage: dict[str, Any], whe
 
     def backend(name: str) -> dict[str, Any]:
         if name not in backends:
-            raise ConfigError(f"{where}: jaeger_query.storage names {name!r}, which jaeger_storage.backends does not have")
+            raise ConfigError(
+                f"{where}: jaeger_query.storage names {name!r}, which jaeger_storage.backends does not have"
+            )
         kind = next(iter(backends[name] or {}), None)
         if kind not in ("badger", "memory"):
             raise ConfigError(
@@ -215,7 +217,9 @@ def _receivers(config: Config, reader: _Reader, receivers: dict[str, Any], used:
         supported = {"otlp": ("grpc", "http"), "jaeger": ("thrift_http",)}.get(_kind(name), ())
         for protocol in protocols:
             if protocol not in supported:
-                raise ConfigError(f"receivers: {name}: protocol {protocol!r} is not supported by pytake-jaeger; remove it")
+                raise ConfigError(
+                    f"receivers: {name}: protocol {protocol!r} is not supported by pytake-jaeger; remove it"
+                )
         if _kind(name) == "zipkin":
             config.zipkin = reader.endpoint("zipkin", options, "9411", _body_limit(options))
         for protocol, more in protocols.items():
@@ -264,13 +268,19 @@ def _rest(config: Config, reader: _Reader, tree: dict[str, Any], used: set[str])
 def _span_metrics(options: dict[str, Any]) -> SpanMetricsOptions:
     histogram = options.get("histogram") or {}
     if "exponential" in histogram:
-        raise ConfigError("spanmetrics: exponential histograms are not supported by pytake-jaeger; use explicit buckets")
+        raise ConfigError(
+            "spanmetrics: exponential histograms are not supported by pytake-jaeger; use explicit buckets"
+        )
     unit = str(histogram.get("unit") or "ms")
     if unit not in ("ms", "s"):
         raise ConfigError(f"spanmetrics: histogram.unit {unit!r} is neither ms nor s")
     scale = 1000 if unit == "ms" else 1
     explicit = (histogram.get("explicit") or {}).get("buckets")
-    buckets = [parse_duration(bound) * scale for bound in explicit] if explicit else [b * scale / 1000 for b in DEFAULT_BUCKETS_MS]
+    buckets = (
+        [parse_duration(bound) * scale for bound in explicit]
+        if explicit
+        else [b * scale / 1000 for b in DEFAULT_BUCKETS_MS]
+    )
     return SpanMetricsOptions(
         namespace=str(options.get("namespace") or "traces.span.metrics"), unit=unit,
         buckets=tuple(sorted(round(bound, 9) for bound in buckets)),

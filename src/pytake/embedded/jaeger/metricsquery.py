@@ -18,7 +18,9 @@ from pytake.embedded.jaeger.store import Store
 _PER_OCTAVE = 8
 _BUCKETS = 40 * _PER_OCTAVE
 MAX_POINTS = 11_000
-KINDS = {name: number for number, name in enumerate(("unspecified", "internal", "server", "client", "producer", "consumer"))}
+KINDS = {
+    name: number for number, name in enumerate(("unspecified", "internal", "server", "client", "producer", "consumer"))
+}
 
 
 @dataclass(frozen=True, slots=True)

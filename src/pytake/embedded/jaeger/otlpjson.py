@@ -44,6 +44,4 @@ def parse(body: bytes) -> ExportTraceServiceRequest:
 
 def dump(message: Message) -> Any:
     """A message as JSON values."""
-    return _convert(
-        json_format.MessageToDict(message, use_integers_for_enums=True), to_wire=False
-    )
+    return _convert(json_format.MessageToDict(message, use_integers_for_enums=True), to_wire=False)

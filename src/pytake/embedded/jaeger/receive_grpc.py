@@ -49,7 +49,9 @@ def _retry(error: UnavailableError) -> bytes:
     """The status with the time to wait, as OTLP asks of a throttling server."""
     detail = AnyMessage()
     detail.Pack(RetryInfo(retry_delay=Duration(seconds=error.retry_seconds)))
-    return bytes(Status(code=grpc.StatusCode.UNAVAILABLE.value[0], message=str(error), details=[detail]).SerializeToString())
+    return bytes(
+        Status(code=grpc.StatusCode.UNAVAILABLE.value[0], message=str(error), details=[detail]).SerializeToString()
+    )
 
 
 def start(receiver: Receiver, endpoint: Endpoint) -> tuple[grpc.Server, int]:

@@ -55,7 +55,7 @@ class HttpReceiver:
         else:
             await reply(send, status, answer, content)
 
-    def paths(self, scope: Scope) -> tuple[str, ...]:  # noqa: ARG002 (one path for every scope, except in a subclass)
+    def paths(self, scope: Scope) -> tuple[str, ...]:
         """Paths that are answered."""
         return ("/v1/traces",)
 
@@ -63,7 +63,7 @@ class HttpReceiver:
         """Whether the content type is one of ours."""
         return kind in (PROTOBUF, JSON)
 
-    async def other(self, scope: Scope, send: Send) -> bool:  # noqa: ARG002 (for subclasses)
+    async def other(self, scope: Scope, send: Send) -> bool:
         """Answer something else than spans; true when it did."""
         return False
 
@@ -105,7 +105,7 @@ class ThriftReceiver(HttpReceiver):
         super().__init__(receiver, limit)
         self._converter, self._strategies = converter, strategies
 
-    def paths(self, scope: Scope) -> tuple[str, ...]:  # noqa: ARG002 (as above)
+    def paths(self, scope: Scope) -> tuple[str, ...]:
         """Paths that are answered."""
         return ("/api/traces",)
 
@@ -120,7 +120,7 @@ class ThriftReceiver(HttpReceiver):
         await self._strategies(scope, _nothing, send)
         return True
 
-    async def accept(self, body: bytes, kind: str) -> tuple[int, bytes, str]:  # noqa: ARG002 (as above)
+    async def accept(self, body: bytes, kind: str) -> tuple[int, bytes, str]:
         """Store a batch."""
         converted = await self._converter.convert(body)
         accepted = await self._receiver.store_async(converted)
@@ -132,7 +132,7 @@ class ThriftReceiver(HttpReceiver):
 class ZipkinReceiver(HttpReceiver):
     """Zipkin v2 spans on ``/api/v2/spans``."""
 
-    def paths(self, scope: Scope) -> tuple[str, ...]:  # noqa: ARG002 (as above)
+    def paths(self, scope: Scope) -> tuple[str, ...]:
         """Paths that are answered."""
         return ("/api/v2/spans",)
 
@@ -140,7 +140,7 @@ class ZipkinReceiver(HttpReceiver):
         """JSON only."""
         return kind in (JSON, "")
 
-    async def accept(self, body: bytes, kind: str) -> tuple[int, bytes, str]:  # noqa: ARG002 (as above)
+    async def accept(self, body: bytes, kind: str) -> tuple[int, bytes, str]:
         """Store a list of spans."""
         try:
             converted = await asyncio.to_thread(zipkin.to_otlp, body)

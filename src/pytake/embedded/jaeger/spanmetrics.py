@@ -82,7 +82,8 @@ class SpanMetrics:
     def _labels(self, columns: Columns) -> tuple[npt.NDArray[np.int64], list[Labels]]:
         """Code of each span, and the labels of each code."""
         plain = [
-            (op.service, op.name, f"SPAN_KIND_{_KINDS[op.kind]}", f"STATUS_CODE_{_STATUS[op.status]}") for op in columns.ops
+            (op.service, op.name, f"SPAN_KIND_{_KINDS[op.kind]}", f"STATUS_CODE_{_STATUS[op.status]}")
+            for op in columns.ops
         ]
         if not self._options.dimensions:
             return columns.op.astype(np.int64), plain
@@ -98,11 +99,17 @@ class SpanMetrics:
         """The two families (without ``# EOF``); exemplars only in OpenMetrics."""
         calls, duration = f"{self._prefix}calls", f"{self._prefix}duration_{self._unit}"
         with self._lock:
-            series = [(self._text(key), item.buckets.copy(), item.total, dict(item.exemplars)) for key, item in self._series.items()]
+            series = [
+                (self._text(key), item.buckets.copy(), item.total, dict(item.exemplars))
+                for key, item in self._series.items()
+            ]
         if not series:
             return ""
         suffix = "" if openmetrics else "_total"
-        lines = [f"# HELP {calls}{suffix} Spans by service, operation, kind and status.", f"# TYPE {calls}{suffix} counter"]
+        lines = [
+            f"# HELP {calls}{suffix} Spans by service, operation, kind and status.",
+            f"# TYPE {calls}{suffix} counter",
+        ]
         lines += [f"{calls}_total{{{labels}}} {int(buckets.sum())}" for labels, buckets, _, _ in series]
         lines += [f"# HELP {duration} Durations of spans.", f"# TYPE {duration} histogram"]
         bounds = [number(float(bound)) for bound in self._bounds] + ["+Inf"]

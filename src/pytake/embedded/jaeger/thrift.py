@@ -50,7 +50,7 @@ def decode(body: bytes) -> Any:
     batch = _IDL.Batch()
     try:
         batch.read(TCyBinaryProtocol(TCyBufferedTransport(_Source(body), 65536), decode_response=False))
-    except Exception as error:  # noqa: BLE001 (the library raises whatever the bytes lead it to, MemoryError too)
+    except Exception as error:
         raise ThriftError(f"not a Thrift batch in the binary protocol: {error!r}") from error
     if batch.process is None or batch.spans is None or batch.process.serviceName is None:
         raise ThriftError("not a Thrift batch: process or spans are missing")
@@ -160,7 +160,9 @@ def _specials(tags: dict[bytes, Any]) -> bytes:
         out += _field(b"\x4a", _pair(error))
     message = tags.get(b"otel.status_description")
     number = 2 if failed else 1 if code is not None and code.vStr == b"OK" else 0
-    status = (_field(b"\x12", message.vStr or b"") if message is not None else b"") + (bytes((0x18, number)) if number else b"")
+    status = (_field(b"\x12", message.vStr or b"") if message is not None else b"") + (
+        bytes((0x18, number)) if number else b""
+    )
     state = tags.get(b"w3c.tracestate")
     if state is not None:
         out += _field(b"\x1a", state.vStr or b"")
@@ -177,7 +179,10 @@ def _references(span: Any) -> tuple[int, bytes]:
         body = b"\x0a\x10" + _IDS.pack(reference.traceIdHigh & _MASK, reference.traceIdLow & _MASK)
         body += b"\x12\x08" + _SPAN_ID.pack(reference.spanId & _MASK)
         if reference.refType == 0:
-            body += _field(b"\x22", KeyValue(key="opentracing.ref_type", value=AnyValue(string_value="child_of")).SerializeToString())
+            body += _field(
+                b"\x22",
+                KeyValue(key="opentracing.ref_type", value=AnyValue(string_value="child_of")).SerializeToString(),
+            )
         links += _field(b"\x6a", body)
     return parent, links
 

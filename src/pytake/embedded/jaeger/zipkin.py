@@ -63,7 +63,12 @@ def _fill(span: Span, entry: dict[str, Any]) -> None:
         else:
             span.attributes.add(key=key).value.string_value = str(value)
     remote = entry.get("remoteEndpoint") or {}
-    for key, name in (("serviceName", "peer.service"), ("ipv4", "net.peer.ip"), ("ipv6", "net.peer.ip"), ("port", "net.peer.port")):
+    for key, name in (
+        ("serviceName", "peer.service"),
+        ("ipv4", "net.peer.ip"),
+        ("ipv6", "net.peer.ip"),
+        ("port", "net.peer.port"),
+    ):
         if remote.get(key):
             span.attributes.add(key=name).value.string_value = str(remote[key])
     for annotation in entry.get("annotations") or []:
