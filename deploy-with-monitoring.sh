@@ -60,6 +60,9 @@ current() {
 
 install() {
   local python
+  local -a uv=("$venv/bin/uv" pip install --python "$venv/bin/python")
+  # uv brings its own certificates; the system's know a company's proxy too.
+  [ -s /etc/ssl/certs/ca-certificates.crt ] && uv+=(--system-certs)
   if ! [ -x "$venv/bin/python" ] || ! "$venv/bin/python" -c '' 2>/dev/null; then
     python=$(ensure_python)
     say "Making .venv with $python"
@@ -68,9 +71,9 @@ install() {
   say "Installing the pinned packages ($kind); the first time takes a minute or two"
   "$venv/bin/python" -m pip install -q --disable-pip-version-check --require-hashes -r "$root/requirements/bootstrap.txt" ||
     die "pip could not install uv. Check the network or proxy settings (pip config list), then run this again."
-  "$venv/bin/uv" pip install --python "$venv/bin/python" --require-hashes -r "$root/requirements/$kind.txt" >&2 ||
+  "${uv[@]}" --require-hashes -r "$root/requirements/$kind.txt" >&2 ||
     die "the packages of requirements/$kind.txt could not be installed (see above). Run this again; it goes on where it stopped."
-  "$venv/bin/uv" pip install -q --python "$venv/bin/python" --no-deps --no-build-isolation -e "$root" >&2 ||
+  "${uv[@]}" -q --no-deps --no-build-isolation -e "$root" >&2 ||
     die "the project itself could not be installed into $venv. Remove that folder and run this again."
   stamp_of "$kind" >"$venv/.stamp-$kind"
   [ "$kind" = runtime ] || stamp_of runtime >"$venv/.stamp-runtime"

@@ -3,6 +3,7 @@
 import asyncio
 import importlib
 import json
+import os
 import shutil
 import sys
 from collections.abc import Callable
@@ -13,7 +14,7 @@ from typing import Annotated, NoReturn
 import typer
 from rich.text import Text
 
-from pytake.stack import docker, doctor, logs, packages, show, status
+from pytake.stack import docker, doctor, logs, native, packages, show, status
 from pytake.stack.assemble import check_committed
 from pytake.stack.components import COMPONENTS, Group, find
 from pytake.stack.deploy import deploy, start, stop_order
@@ -287,6 +288,16 @@ def _mount(root: typer.Typer) -> None:
         root.add_typer(room.app, name=name)
 
 
+def _export_addresses() -> None:
+    """Tell the other rooms' commands where this stack's servers are, wherever the offset put them."""
+    try:
+        stack = Stack.load()
+    except StackError:
+        return  # the command itself will say what is wrong
+    for name, url in (native.addresses(stack) | {"PYTAKE_SANDBOX_URL": native.local(stack, 8791)}).items():
+        os.environ.setdefault(name, url)
+
+
 def _fail(error: StackError) -> NoReturn:
     err.print(Text(f"✘ {error}", "red"), soft_wrap=True)
     if error.hint:
@@ -296,6 +307,7 @@ def _fail(error: StackError) -> NoReturn:
 
 def main() -> None:
     """Entry point of the ``pytake`` program."""
+    _export_addresses()
     _mount(app)
     run: Callable[[], object] = app
     try:
