@@ -1,5 +1,6 @@
 """Pipeline stages by name; the stages' options are those of Promtail's documentation."""
 
+import itertools
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -35,7 +36,16 @@ def build_stages(config: Sequence[dict[str, Any]], where: str, context: Context)
             raise ConfigError(f"{place}: a stage is a mapping with exactly one key, its name")
         ((name, value),) = item.items()
         stages.append(_build(str(name), value, place, context))
-    return stages
+    return _fuse(stages)
+
+
+def _fuse(stages: list[Stage]) -> list[Stage]:
+    """Put neighbouring ``replace`` stages together (see :class:`~.edit.ReplaceMany`)."""
+    fused: list[Stage] = []
+    for together, group in itertools.groupby(stages, lambda stage: isinstance(stage, edit.Replace) and stage.fusible):
+        found = list(group)
+        fused += [edit.ReplaceMany([s for s in found if isinstance(s, edit.Replace)])] if together else found
+    return fused
 
 
 def _build(name: str, value: Any, place: str, context: Context) -> Stage:

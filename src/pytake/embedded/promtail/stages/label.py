@@ -43,11 +43,11 @@ class StructuredMetadata(PerEntry):
 
     def apply(self, entry: Entry) -> None:
         """Add pairs whose value is there."""
-        extracted = entry.extracted
+        get = entry.extracted.get
         found = entry.metadata if entry.metadata is not None else []
         for name, source in self._pairs:
-            value = extracted.get(source)
-            if value is not None and (shown := value if isinstance(value, str) else text(value)):
+            value = get(source)
+            if value and (shown := value if type(value) is str else text(value)):
                 found.append((name, shown))
         if found:
             entry.metadata = found

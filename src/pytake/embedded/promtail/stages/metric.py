@@ -13,6 +13,7 @@ from pytake.embedded.promtail.entry import Entry, text
 from pytake.embedded.promtail.stages.base import Context, Options, Stage
 
 ACTIONS = {"counter": {"inc", "add"}, "gauge": {"set", "inc", "dec", "add", "sub"}, "histogram": {"observe", ""}}
+SERIES_CACHE = 4096
 _CHILD_METHOD = {"add": "inc", "sub": "dec", "set": "set", "observe": "observe", "": "observe"}
 
 
@@ -40,6 +41,7 @@ class _Metric:
             raise options.fail(f"{name}.config: field not found: {', '.join(sorted(config))}")
         self._registry = registry
         self._families: dict[tuple[str, ...], Any] = {}
+        self._children: dict[tuple[tuple[str, str], ...], Any] = {}
         options.close()
 
     def count(self, entry: Entry) -> None:
@@ -49,12 +51,20 @@ class _Metric:
             value = str(len(entry.line.encode()))
         elif not self._match_all and (value is None or (self._value is not None and value != self._value)):
             return
-        names = tuple(sorted(name for name in entry.labels if not name.startswith("__")))
+        key = tuple(entry.labels.items())
+        child = self._children.get(key)
+        if child is None:
+            if len(self._children) >= SERIES_CACHE:
+                self._children.clear()
+            child = self._children[key] = self._child(entry.labels)
+        self._act(child, value)
+
+    def _child(self, labels: dict[str, str]) -> Any:
+        names = tuple(sorted(name for name in labels if not name.startswith("__")))
         family = self._families.get(names)
         if family is None:
             family = self._families[names] = self._make(names)
-        child = family.labels(*(entry.labels[name] for name in names)) if names else family
-        self._act(child, value)
+        return family.labels(*(labels[name] for name in names)) if names else family
 
     def _make(self, names: tuple[str, ...]) -> Any:
         # One name with several label sets, as Promtail allows: each further set is a family of the same name.

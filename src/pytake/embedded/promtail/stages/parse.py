@@ -55,7 +55,7 @@ class Json(Stage):
             for name, key in plain:
                 value = get(key)
                 if value is not None:
-                    extracted[name] = _scalar(value)
+                    extracted[name] = value if type(value) is str else _scalar(value)
             for name, search in paths:
                 value = search(data)
                 if value is not None:
