@@ -205,8 +205,12 @@ def from_config(config: Mapping[str, Any], *, expand: bool = False, env: Mapping
 
 
 def load(path: Path, *, expand: bool) -> Settings:
-    """Settings of a configuration file."""
+    """Settings of a configuration file; rule files are looked for beside it when their directory does not exist."""
     try:
-        return from_config(load_yaml(path, expand=expand), expand=expand)
+        settings = from_config(load_yaml(path, expand=expand), expand=expand)
+        beside, given = path.parent / "rules", settings.ruler.directory
+        if given is not None and not given.exists() and beside.is_dir():
+            settings = replace(settings, ruler=replace(settings.ruler, directory=beside))
+        return settings
     except (KeyError, TypeError, ValueError) as error:
         raise ConfigError(str(error) if str(error).startswith(str(path)) else f"{path}: {error}") from error

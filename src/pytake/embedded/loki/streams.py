@@ -116,6 +116,11 @@ class Streams:
         """Ids of all streams."""
         return list(self._by_sid)
 
+    def count(self, tenant: str) -> int:
+        """How many streams a tenant has."""
+        home = self._tenants.get(tenant)
+        return 0 if home is None else len(home.by_text)
+
     def tenants(self) -> list[str]:
         """Tenants that have ever pushed."""
         return list(self._tenants)

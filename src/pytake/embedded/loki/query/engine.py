@@ -30,7 +30,8 @@ class QueryTimeoutError(RequestError):
     def __init__(self, seconds: float) -> None:
         super().__init__(
             504,
-            f"request timed out, decrease the duration of the request or add more label matchers (prefer exact match over regex match) to reduce the amount of data processed (query_timeout {seconds:g}s)",
+            "request timed out, decrease the duration of the request or add more label matchers (prefer exact match "
+            f"over regex match) to reduce the amount of data processed (query_timeout is {seconds:g}s)",
         )
 
 

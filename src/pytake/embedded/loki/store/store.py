@@ -4,7 +4,6 @@ Order of a push: record in the write-ahead log, synced; rows into the current ge
 is full or old becomes one segment a tenant, and one transaction of the manifest moves its rows from memory to disk.
 """
 
-import logging
 import threading
 import time
 from collections import Counter
@@ -29,8 +28,9 @@ from pytake.embedded.loki.store.record import Record
 from pytake.embedded.loki.store.wal import Damage, WriteAheadLog, read_file
 from pytake.embedded.loki.streams import Streams
 from pytake.telemetry import catalog_embedded as metrics
+from pytake.telemetry.logging import get_logger
 
-log = logging.getLogger(__name__)
+log = get_logger(__name__)
 ENRICH_ROWS = 16384
 MAX_GENERATION_BYTES = 48 << 20
 MAX_WAITING_GENERATIONS = 4
@@ -321,10 +321,10 @@ class Store:
                 self.path(name).replace(self.damaged_directory / name)
                 ids.sidecar(self.path(name)).unlink(missing_ok=True)
             except OSError:
-                log.warning("damaged_segment_not_moved", extra={"segment": name})
+                log.warning("damaged_segment_not_moved", segment=name)
             self.manifest.commit(Transaction(remove=[name]))
         metrics.LOKI_DAMAGED_SEGMENTS.inc()
-        log.error("segment_damaged", extra={"segment": name, "reason": reason, "kept": str(self.damaged_directory)})
+        log.error("segment_damaged", segment=name, reason=reason, kept=str(self.damaged_directory))
 
     def examine(self, segments: Sequence[Segment]) -> list[str]:
         """Set aside those of ``segments`` that cannot be read; their names."""
@@ -379,7 +379,7 @@ class Store:
         if not change.add:
             return
         self.manifest.commit(change)
-        log.warning("manifest_rebuilt", extra={"segments": len(change.add)})
+        log.warning("manifest_rebuilt", segments=len(change.add))
 
     def _replay(self) -> None:
         began = time.monotonic()
@@ -395,7 +395,7 @@ class Store:
                     self._flush_current()
         for item in damage:
             metrics.LOKI_WAL_CORRUPTIONS.inc()
-            log.warning("wal_damaged", extra={"file": str(item.path), "offset": item.offset, "lost_bytes": item.lost})
+            log.warning("wal_damaged", file=str(item.path), offset=item.offset, lost_bytes=item.lost)
         if lines:
             self._flush_current()
         metrics.LOKI_WAL_RECOVERED.inc(lines)
@@ -415,7 +415,7 @@ class Store:
                 record.kind, record.encoding, record.body, now_ns=record.now_ns, limit=self.settings.max_body_bytes * 10
             )
         except RequestError as error:
-            log.warning("wal_record_unreadable", extra={"seq": seq, "reason": str(error)})
+            log.warning("wal_record_unreadable", seq=seq, reason=str(error))
             return 0
         streams = [rows for rows in streams if len(rows.ts)]
         if not streams:

@@ -1,0 +1,1 @@
+"""The ruler: alerting and recording rules over LogQL."""
