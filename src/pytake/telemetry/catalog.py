@@ -214,7 +214,10 @@ AI_HEADROOM = gauge(
 )
 AI_RETRIES = counter("ai_retries_total", "Retries of calls to the AI provider.", labels={"model": lb.MODELS})
 BUDGET = gauge(
-    "budget_usd_per_day", "Configured spending budget, US dollars a day.", labels={"spender": lb.Spender}, merge=Merge.MAX
+    "budget_usd_per_day",
+    "Configured spending budget, US dollars a day.",
+    labels={"spender": lb.Spender},
+    merge=Merge.MAX,
 )
 CIRCUIT_OPEN = gauge(
     "circuit_breaker_open",
@@ -282,9 +285,7 @@ HANDOVERS = counter(
 USERS_ACTIVE = gauge(
     "users_active", "Customers who wrote within the window.", labels={"window": lb.Window}, merge=Merge.MAX
 )
-QUEUE_DEPTH = gauge(
-    "queue_depth", "Jobs waiting or being worked on.", labels={"queue": lb.Queue}, merge=Merge.MAX
-)
+QUEUE_DEPTH = gauge("queue_depth", "Jobs waiting or being worked on.", labels={"queue": lb.Queue}, merge=Merge.MAX)
 QUEUE_OLDEST = gauge(
     "queue_oldest_job_age_seconds",
     "Age of the oldest job that is not done.",
@@ -353,11 +354,20 @@ SANDBOX_WEBHOOKS = counter(
     labels={"outcome": lb.SandboxWebhook},
 )
 
+PROCESS_CPU = counter("process_cpu_seconds_total", "User and system CPU time spent, seconds.")
+PROCESS_RESIDENT = gauge("process_resident_memory_bytes", "Resident memory.", merge=Merge.SUM)
+PROCESS_VIRTUAL = gauge("process_virtual_memory_bytes", "Virtual memory.", merge=Merge.SUM)
+PROCESS_START = gauge(
+    "process_start_time_seconds", "When the process (of several: the youngest) started, Unix time.", merge=Merge.MAX
+)
+PROCESS_THREADS = gauge("process_threads", "Threads of the process.", merge=Merge.SUM)
+PROCESS_FDS = gauge("process_open_fds", "Open file descriptors (of several processes: the most).", merge=Merge.MAX)
+PROCESS_MAX_FDS = gauge("process_max_fds", "File descriptors a process may open.", merge=Merge.MIN)
+PROCESS_GC = counter("python_gc_collections_total", "Runs of the garbage collector, all generations.")
+
 # --- Telemetry about telemetry ------------------------------------------------------------------------------------
 SPANS_EXPORTED = counter("telemetry_spans_exported_total", "Spans that the collector took.")
-SPANS_DROPPED = counter(
-    "telemetry_spans_dropped_total", "Spans that were lost.", labels={"reason": lb.DropReason}
-)
+SPANS_DROPPED = counter("telemetry_spans_dropped_total", "Spans that were lost.", labels={"reason": lb.DropReason})
 LOG_LINES = counter("telemetry_log_lines_total", "Log lines written, by level.", labels={"level": lb.LogLevel})
 LOGS_DROPPED = counter(
     "telemetry_log_lines_dropped_total", "Log lines that were lost.", labels={"reason": lb.DropReason}

@@ -72,7 +72,7 @@ class _Page:
         self.openmetrics = openmetrics
         self.merged = shared.merged() if shared is not None else None
         self.store = m._STATE.store
-        self.numbers = self.store.doubles[: self.store.used].tolist()
+        self.numbers = self.store.numbers(0, self.store.used)
         self.out: list[str] = []
 
     def write(self) -> bytes:
@@ -150,7 +150,8 @@ class _Page:
 def _merge_gauges(
     metric: "m.Metric[Any]", own: dict[tuple[str, ...], list[float]], others: dict[tuple[str, ...], list[float]]
 ) -> dict[tuple[str, ...], list[float]]:
-    fold = {m.Merge.SUM: sum, m.Merge.MAX: max, m.Merge.MIN: min}[metric.merge]
+    folds: dict[m.Merge, Callable[[Iterable[float]], float]] = {m.Merge.SUM: sum, m.Merge.MAX: max, m.Merge.MIN: min}
+    fold = folds[metric.merge]
     merged = {values: numbers for values, numbers in own.items() if numbers[0] == numbers[0]}
     for values, numbers in others.items():
         merged[values] = [fold([*merged.get(values, ()), *numbers])]
@@ -163,8 +164,7 @@ def render(openmetrics: bool = False) -> bytes:
     Raises :class:`~pytake.telemetry.shared.SharedMetricsError` when other processes' values cannot be read: a page
     with sums that went down would look like a restart.
     """
-    for hook in tuple(m._STATE.hooks):
-        hook()
+    m.collect()
     return _Page(openmetrics).write()
 
 
@@ -213,7 +213,7 @@ class MetricsServer:
 
 
 class _Handler(http.server.BaseHTTPRequestHandler):
-    def do_GET(self) -> None:  # noqa: N802 (the name that http.server calls)
+    def do_GET(self) -> None:
         headers = [(name.encode(), value.encode("latin-1")) for name, value in self.headers.items()]
         path = self.path.split("?", 1)[0]
         status, answer, body = metrics_response(headers) if path == "/metrics" else (404, [], b"see /metrics\n")

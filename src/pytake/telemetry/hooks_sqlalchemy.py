@@ -32,7 +32,8 @@ def _what(statement: str) -> tuple[str, str]:
 
 
 def _sync(engine: Any) -> Engine:
-    return getattr(engine, "sync_engine", engine)  # type: ignore[no-any-return] # an Engine either way
+    sync: Engine = getattr(engine, "sync_engine", engine)
+    return sync
 
 
 class _EngineHooks:
@@ -41,7 +42,9 @@ class _EngineHooks:
     def __init__(self, engine: Engine) -> None:
         self.measure = self.trace = False
         self._attributes = {
-            "db.system.name": {"postgresql": "postgresql", "sqlite": "sqlite"}.get(engine.dialect.name, engine.dialect.name),
+            "db.system.name": {"postgresql": "postgresql", "sqlite": "sqlite"}.get(
+                engine.dialect.name, engine.dialect.name
+            ),
             "db.namespace": engine.url.database or "",
             "server.address": engine.url.host or "",
         }
@@ -56,7 +59,11 @@ class _EngineHooks:
         span = None
         if self.trace:
             name = f"{operation.upper()} {table}" if table != OTHER else operation.upper()
-            attributes = {**self._attributes, "db.operation.name": operation.upper(), "db.query.text": statement[:_MAX_TEXT]}
+            attributes = {
+                **self._attributes,
+                "db.operation.name": operation.upper(),
+                "db.query.text": statement[:_MAX_TEXT],
+            }
             if table != OTHER:
                 attributes["db.collection.name"] = table
             span = tracing.start(name, SpanKind.CLIENT, attributes)
@@ -94,7 +101,7 @@ def _hooks(engine: Engine) -> _EngineHooks:
     if found is None:
         found = _EngineHooks(engine)
         engine._pytake_hooks = found  # type: ignore[attr-defined] # kept with the engine it belongs to
-    return found  # type: ignore[no-any-return] # set above
+    return found
 
 
 def trace_engine(engine: Any) -> None:

@@ -4,6 +4,7 @@ Hand-written because each ready-made part wraps the request again: together they
 (``bench/telemetry_cost.py``). Put it outermost. It serves nothing itself.
 """
 
+import asyncio
 import re
 from collections.abc import Awaitable, Callable, MutableMapping
 from logging import INFO
@@ -19,6 +20,7 @@ from opentelemetry.trace import SpanContext, SpanKind, StatusCode
 from pytake.telemetry import catalog, logging, tracing
 from pytake.telemetry.logcontext import request_id
 from pytake.telemetry.metrics import record
+from pytake.telemetry.process import monitor_event_loop
 from pytake.telemetry.routes import route_template
 from pytake.telemetry.spans import RecordingSpan, random_bits
 
@@ -59,6 +61,7 @@ class TelemetryMiddleware:
     def __init__(self, app: ASGIApp, *, service: str = "pytake", quiet: frozenset[str] = QUIET) -> None:
         self.app, self.service, self.quiet = app, service, quiet
         self.logger = f"{service}.access"
+        self.in_flight = catalog.HTTP_IN_FLIGHT.labels()
         self._series: dict[tuple[str, str, int], _Series] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -69,7 +72,14 @@ class TelemetryMiddleware:
         elif kind == "websocket":
             await _Socket(self, scope, receive, send).run()
         else:
+            await self._lifespan(scope, receive, send)
+
+    async def _lifespan(self, scope: Scope, receive: Receive, send: Send) -> None:
+        monitor = asyncio.create_task(monitor_event_loop(), name="event-loop-lag")
+        try:
             await self.app(scope, receive, send)
+        finally:
+            monitor.cancel()
 
     def series(self, method: str, endpoint: str, status: int) -> _Series:
         """Return (and keep) what requests of this kind share; an endpoint beyond the budget is ``other``."""
@@ -160,7 +170,7 @@ class _Request(_Exchange):
         quiet = scope["path"] in middleware.quiet
         token = self.begin(traced=not quiet)
         reset = request_id.set(self.id)
-        _flying(1)
+        middleware.in_flight.inc()
         try:
             await middleware.app(scope, self.receive, self.send)
         except Exception as fault:
@@ -170,8 +180,9 @@ class _Request(_Exchange):
             self.gone = True
             raise
         finally:
-            _flying(-1)
+            middleware.in_flight.inc(-1.0)
             self.finish(quiet)
+            self.error = None  # its traceback holds this frame
             request_id.reset(reset)
             if token is not None:
                 context_api.detach(token)
@@ -297,13 +308,6 @@ class _Socket(_Exchange):
 
 
 _EMPTY = Context()
-_in_flight = [0]
-
-
-def _flying(change: int) -> None:
-    """Requests are begun and ended on the event loop's thread, so that the sum needs no lock."""
-    _in_flight[0] += change
-    catalog.HTTP_IN_FLIGHT.labels().set(float(_in_flight[0]))
 
 
 def _remote(header: bytes, state: bytes | None) -> SpanContext | None:

@@ -4,6 +4,7 @@
 records take the same path. Keys: ``timestamp level logger event message request_id trace_id span_id`` and the fields.
 """
 
+import json
 import logging
 import sys
 import threading
@@ -73,7 +74,7 @@ class LogPipeline:
             record.update(bound)
         for key, value in fields.items():
             record[key if key not in record else f"field_{key}"] = value
-        self.line(level, orjson.dumps(record, default=str, option=orjson.OPT_APPEND_NEWLINE | orjson.OPT_NON_STR_KEYS))
+        self.line(level, encode(record))
 
     def line(self, level: str, line: bytes) -> None:
         """Queue a finished line."""
@@ -92,6 +93,14 @@ class LogPipeline:
             sink.close()
         if self._file is not None:
             self._file.close()
+
+
+def encode(record: MutableMapping[str, Any]) -> bytes:
+    """Return one JSON line; what orjson refuses (huge integers, lone surrogates) is written the slow way."""
+    try:
+        return orjson.dumps(record, default=str, option=orjson.OPT_APPEND_NEWLINE | orjson.OPT_NON_STR_KEYS)
+    except TypeError:
+        return json.dumps(record, default=str, skipkeys=True).encode() + b"\n"
 
 
 _pipeline: LogPipeline | None = None
@@ -177,7 +186,7 @@ class _StandardHandler(logging.Handler):
 
 def configure_logging(service: str, settings: TelemetrySettings) -> LogPipeline:
     """Send all logs of this process through one pipeline; a second call replaces the first."""
-    global _pipeline  # noqa: PLW0603 (one pipeline a process)
+    global _pipeline
     with _lock:
         before, _pipeline = _pipeline, LogPipeline(service, settings)
     if before is not None:

@@ -10,6 +10,7 @@ Undeclared label values raise :class:`UndeclaredLabelError` in strict mode (test
 """
 
 import itertools
+import logging
 import threading
 import time
 from bisect import bisect_left
@@ -18,9 +19,9 @@ from enum import Enum, StrEnum
 from math import inf, nan
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from pytake.telemetry.labelsets import LabelSpec, UndeclaredLabelError, allowed, capacity, configure, members
 from pytake.telemetry.labels import OTHER
-from pytake.telemetry.store import EXEMPLAR_SLOTS, Store, StoreFullError
+from pytake.telemetry.labelsets import LabelSpec, UndeclaredLabelError, allowed, capacity, configure, members
+from pytake.telemetry.store import EXEMPLAR_SLOTS, HEADER_SLOTS, Store, StoreFullError
 
 if TYPE_CHECKING:
     from pytake.telemetry.shared import SharedMetrics
@@ -73,7 +74,7 @@ class Child:
 
     def read(self, count: int) -> list[float]:
         """Return the ``count`` doubles of this series."""
-        return self._doubles[self._slot : self._slot + count].tolist()
+        return self._store.numbers(self._slot, self._slot + count)
 
 
 class CounterChild(Child):
@@ -161,6 +162,8 @@ class _State:
 
     def __init__(self) -> None:
         self.store = Store()
+        self.void = Store()
+        """Takes what has no room in the store; nobody reads it."""
         self.strict = False
         self.metrics: dict[str, Metric[Any]] = {}
         self.hooks: list[Callable[[], None]] = []
@@ -177,12 +180,12 @@ class Metric(Generic[C]):
     def __init__(
         self, name: str, help: str, labels: Mapping[str, LabelSpec], *, budget: int | None, merge: Merge = Merge.SUM
     ) -> None:
-        self.name = name
-        self.help = help
-        self.specs = dict(labels)
-        self.label_names = tuple(self.specs)
-        self.merge = merge
-        self.budget = budget if budget is not None else min(MAX_DEFAULT_BUDGET, capacity(self.specs.values()))
+        self.name: str = name
+        self.help: str = help
+        self.specs: dict[str, LabelSpec] = dict(labels)
+        self.label_names: tuple[str, ...] = tuple(self.specs)
+        self.merge: Merge = merge
+        self.budget: int = budget if budget is not None else min(MAX_DEFAULT_BUDGET, capacity(self.specs.values()))
         self.children: dict[tuple[str, ...], C] = {}
         self.prefixes: dict[tuple[str, ...], tuple[str, ...]] = {}
         """Beginnings of the lines of each series, kept by :mod:`~pytake.telemetry.exposition`."""
@@ -244,14 +247,14 @@ class Metric(Generic[C]):
         try:
             slot = _STATE.store.allocate(self.slots)
         except StoreFullError:
-            return self._make(Store(), 0, ())
+            return self._make(_STATE.void, HEADER_SLOTS, ())
         child = self._make(_STATE.store, slot, values)
         self.children[values] = child
         _STATE.on_series(self, child)
         return child
 
     def preset(self, **fixed: str) -> None:
-        """Create every series over the closed labels that are not ``fixed``, at 0: the first event then shows as a rise."""
+        """Create every series over the closed labels not ``fixed``, at 0: the first event then shows as a rise."""
         free = [name for name in self.label_names if name not in fixed]
         for combination in itertools.product(*(members(self.specs[name]) for name in free)):
             self.labels(**fixed, **dict(zip(free, combination, strict=True)))
@@ -343,7 +346,9 @@ class Histogram(Metric[HistogramChild]):
 _STATE = _State()
 
 
-def counter(name: str, help: str, *, labels: Mapping[str, LabelSpec] | None = None, budget: int | None = None) -> Counter:
+def counter(
+    name: str, help: str, *, labels: Mapping[str, LabelSpec] | None = None, budget: int | None = None
+) -> Counter:
     """Declare a counter; only the catalogues call this."""
     return Counter(name, help, labels or {}, budget=budget)
 
@@ -365,7 +370,7 @@ def histogram(
 
 
 def configure_label(name: str, values: Iterable[str]) -> None:
-    """Register names from the configuration as allowed values of the :class:`~pytake.telemetry.labels.Configured` label."""
+    """Allow names from the configuration as values of a :class:`~pytake.telemetry.labels.Configured` label."""
     with LOCK:
         configure(name, values)
 
@@ -381,8 +386,17 @@ def on_collect(hook: Callable[[], None]) -> None:
         _STATE.hooks.append(hook)
 
 
+def collect() -> None:
+    """Run the collect hooks; one that fails is reported once a call and does not keep the others from running."""
+    for hook in tuple(_STATE.hooks):
+        try:
+            hook()
+        except Exception:
+            logging.getLogger(__name__).warning("collect hook %r failed", hook, exc_info=True)
+
+
 def record(counter: CounterChild, observations: Iterable[tuple[HistogramChild, float]], trace_id: int = 0) -> None:
-    """Add 1 to ``counter`` and count each observation under one lock: several metrics of one event, at half the cost."""
+    """Add 1 to ``counter`` and count each observation, under one lock: the metrics of one event at half the cost."""
     now = time.time() if trace_id else 0.0
     with LOCK:
         doubles = counter._doubles

@@ -24,7 +24,7 @@ class TelemetrySettings(BaseSettings):
     environment: str = Field(
         "development",
         validation_alias="PYTAKE_ENVIRONMENT",
-        description="Name of the environment: the `environment` label of logs and `deployment.environment.name` of traces.",
+        description="Name of the environment, in logs and in traces (`deployment.environment.name`).",
     )
     # --- metrics ---
     metrics_dir: Path | None = Field(
@@ -46,7 +46,10 @@ class TelemetrySettings(BaseSettings):
         True, validation_alias="PYTAKE_LOG_STDOUT", description="Write log lines to standard output too."
     )
     log_max_bytes: int = Field(
-        50_000_000, gt=0, validation_alias="PYTAKE_LOG_MAX_BYTES", description="Size at which a log file is rotated, bytes."
+        50_000_000,
+        gt=0,
+        validation_alias="PYTAKE_LOG_MAX_BYTES",
+        description="Size at which a log file is rotated, bytes.",
     )
     log_backups: int = Field(
         5, ge=0, validation_alias="PYTAKE_LOG_BACKUPS", description="Rotated log files that are kept."
@@ -61,9 +64,7 @@ class TelemetrySettings(BaseSettings):
         description="Replace secrets, tokens, phone numbers and message texts in log lines and spans.",
     )
     # --- traces ---
-    sdk_disabled: bool = Field(
-        False, validation_alias="OTEL_SDK_DISABLED", description="Switch tracing off entirely."
-    )
+    sdk_disabled: bool = Field(False, validation_alias="OTEL_SDK_DISABLED", description="Switch tracing off entirely.")
     service_name: str | None = Field(
         None, validation_alias="OTEL_SERVICE_NAME", description="Service name in traces; by default the process's own."
     )
@@ -96,7 +97,7 @@ class TelemetrySettings(BaseSettings):
     otlp_endpoint: AnyHttpUrl | None = Field(
         None,
         validation_alias="OTEL_EXPORTER_OTLP_ENDPOINT",
-        description="OTLP collector, for example `http://127.0.0.1:4317` (gRPC) or `:4318` (HTTP). Unset: no OTLP export.",
+        description="OTLP collector: `http://127.0.0.1:4317` (gRPC) or `:4318` (HTTP). Unset: no OTLP export.",
     )
     otlp_traces_endpoint: AnyHttpUrl | None = Field(
         None,
@@ -109,10 +110,14 @@ class TelemetrySettings(BaseSettings):
         description="OTLP over `grpc` or `http/protobuf`; by default gRPC, or HTTP when the port is 4318.",
     )
     otlp_headers: str = Field(
-        "", validation_alias="OTEL_EXPORTER_OTLP_HEADERS", description="Headers of OTLP requests: `key=value,key=value`."
+        "",
+        validation_alias="OTEL_EXPORTER_OTLP_HEADERS",
+        description="Headers of OTLP requests: `key=value,key=value`.",
     )
     otlp_timeout: Seconds = Field(
-        10.0, validation_alias="OTEL_EXPORTER_OTLP_TIMEOUT", description="Give up on one export after this many seconds."
+        10.0,
+        validation_alias="OTEL_EXPORTER_OTLP_TIMEOUT",
+        description="Give up on one export after this many seconds.",
     )
     enable_jaeger: bool | None = Field(
         None,

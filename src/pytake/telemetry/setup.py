@@ -13,8 +13,12 @@ from opentelemetry.sdk.resources import Resource
 from pytake.telemetry import catalog, exporters, metrics, tracing
 from pytake.telemetry.export import ExportQueue
 from pytake.telemetry.logging import LogPipeline, configure_logging
+from pytake.telemetry.process import ProcessMetrics, Refresher, count_series
 from pytake.telemetry.settings import TelemetrySettings
+from pytake.telemetry.shared import SharedMetrics
 from pytake.telemetry.spans import Policy, Provider, RecordingSpan
+
+_process_metrics = ProcessMetrics()
 
 
 @dataclass
@@ -26,6 +30,8 @@ class Telemetry:
     logs: LogPipeline
     provider: Provider | None = None
     queues: list[ExportQueue] = field(default_factory=list)
+    shared: SharedMetrics | None = None
+    refresher: Refresher | None = None
 
     def flush(self, timeout: float = 5.0) -> bool:
         """Send waiting spans and lines; False when spans are left after ``timeout`` seconds."""
@@ -39,6 +45,12 @@ class Telemetry:
         queues, self.queues = self.queues, []
         for queue in queues:
             queue.shutdown(timeout)
+        if self.refresher is not None:
+            self.refresher.close()
+            self.refresher = None
+        if self.shared is not None:
+            self.shared.leave()
+            self.shared = None
         self.logs.close()
 
 
@@ -59,6 +71,12 @@ def configure(service_name: str, *, version: str | None = None, settings: Teleme
         1.0, version=version, revision=os.environ.get("PYTAKE_REVISION", "unknown"), python=platform.python_version()
     )
     metrics._STATE.trace_id = tracing.current_trace_id
+    if settings.metrics_dir is not None and metrics._STATE.shared is None:
+        telemetry.shared = SharedMetrics(settings.metrics_dir, service_name)
+        telemetry.shared.join()
+    for hook in (_process_metrics, count_series):
+        metrics.on_collect(hook)
+    telemetry.refresher = Refresher()
     if settings.sdk_disabled:
         tracing.set_provider(None)
         return telemetry

@@ -1,9 +1,10 @@
 """Several processes of one service as one set of metrics: values in mapped files under a common directory.
 
 ``<metrics_dir>/<service>/`` holds, for each process, ``<id>.values`` (the block of doubles it counts in) and
-``<id>.series`` (which slots belong to which series, one JSON line each), and ``retired.json`` with the sums of processes
-that ended. A process holds a lock on its values file as long as it lives, so ``kill -9`` is noticed at once, whatever
-became of its process id. What it had counted is in the file to the last event: sums never go down. Its gauges vanish.
+``<id>.series`` (which slots belong to which series, one JSON line each), and ``retired.json`` with the sums of the
+processes that ended. A process holds a lock on its values file as long as it lives, so ``kill -9`` is noticed at once,
+whatever became of its process id. What it had counted is in the file to the last event: sums never go down. Its gauges
+vanish.
 
 Whoever answers ``/metrics`` merges: own block, living peers, retired sums. All readers and joiners take the directory's
 lock; when the last process ended, the next one to join starts afresh.
@@ -40,7 +41,6 @@ class Peer:
 
     path: Path
     file: FileIO
-    doubles: memoryview
     store: Store
     offset: int = 0
     series: list[tuple[Key, int, int]] = field(default_factory=list)
@@ -51,7 +51,7 @@ class Peer:
         """Map the values file ``path`` for reading."""
         file = FileIO(path, "r")
         block = mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ)
-        return cls(path, file, memoryview(block).cast("d"), Store.reading(block))
+        return cls(path, file, Store.reading(block))
 
     @property
     def alive(self) -> bool:
@@ -106,8 +106,8 @@ class SharedMetrics:
                 self._move(store)
         except OSError as fault:
             msg = (
-                f"cannot share metrics in {self.directory}: {fault}; make it writable with {DEFAULT_SLOTS * SLOT_BYTES >> 20} MB"
-                " free, or unset PYTAKE_METRICS_DIR"
+                f"cannot share metrics in {self.directory}: {fault}; make it writable with"
+                f" {DEFAULT_SLOTS * SLOT_BYTES >> 20} MB free, or unset PYTAKE_METRICS_DIR"
             )
             raise SharedMetricsError(msg) from fault
         os.register_at_fork(after_in_child=self.leave)
@@ -162,7 +162,7 @@ class SharedMetrics:
                     break
                 except BlockingIOError:
                     if time.monotonic() > deadline:
-                        msg = f"another process holds {self.directory}/lock for over {LOCK_SECONDS:g} s; is one of them stopped?"
+                        msg = f"{self.directory}/lock is held for over {LOCK_SECONDS:g} s; is a process of the service stopped?"
                         raise SharedMetricsError(msg) from None
                     time.sleep(0.005)
             yield
@@ -234,7 +234,7 @@ class SharedMetrics:
 
 def add_sums(sums: Sums, peer: Peer) -> None:
     """Add the counters and histograms of ``peer`` to ``sums``."""
-    numbers = peer.doubles[: int(peer.doubles[0])].tolist()
+    numbers = peer.store.numbers(0, peer.store.used)
     for key, slot, _slots in peer.series:
         metric = m._STATE.metrics[key[0]]
         if metric.kind == "gauge":
@@ -266,11 +266,11 @@ class Merged:
         return merged
 
     def _take_rest(self, peer: Peer) -> None:
-        used = int(peer.doubles[0])
+        used = peer.store.used
         for key, slot, slots in peer.series:
             metric = m._STATE.metrics[key[0]]
             if metric.kind == "gauge":
-                value = peer.doubles[slot]
+                value = peer.store.doubles[slot]
                 if HEADER_SLOTS <= slot < used and value == value:  # noqa: PLR0124 (NaN differs from itself)
                     self.gauges.setdefault(key[0], {}).setdefault(key[1], []).append(value)
             elif slots > metric.value_slots:

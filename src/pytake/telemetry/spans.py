@@ -35,11 +35,12 @@ Sink = Callable[["RecordingSpan"], None]
 class LocalTrace:
     """The part of one trace that this process records."""
 
-    __slots__ = ("buffer", "closed", "provider", "root", "sampled", "state", "trace_id")
+    __slots__ = ("buffer", "closed", "provider", "root_id", "sampled", "state", "trace_id")
 
     def __init__(self, trace_id: int, sampled: bool, provider: "Provider", state: TraceState | None = None) -> None:
         self.trace_id, self.sampled, self.provider, self.state = trace_id, sampled, provider, state
-        self.root: RecordingSpan | None = None
+        self.root_id = 0
+        """Span id of the local root; not the span itself: a cycle would be left to the garbage collector."""
         self.buffer: list[RecordingSpan] | None = None
         self.closed = False
 
@@ -47,7 +48,7 @@ class LocalTrace:
         """Export the span, or hold it until the local root ends; a root decides whether the trace is kept."""
         if self.sampled:
             self.provider.sink(span)
-        elif self.root is not span:
+        elif span.span_id != self.root_id:
             if not self.closed:
                 self._hold(span)
         elif self.provider.policy.keeps(span):
@@ -145,7 +146,9 @@ class RecordingSpan(trace.Span):
         """Add an ``exception`` event with type, message and stack."""
         kind = type(exception)
         found: dict[str, AttributeValue] = {
-            "exception.type": f"{kind.__module__}.{kind.__qualname__}" if kind.__module__ != "builtins" else kind.__name__,
+            "exception.type": f"{kind.__module__}.{kind.__qualname__}"
+            if kind.__module__ != "builtins"
+            else kind.__name__,
             "exception.message": str(exception),
             "exception.stacktrace": "".join(traceback.format_exception(exception)),
         }
@@ -181,8 +184,9 @@ class RecordingSpan(trace.Span):
         context = SpanContext(local.trace_id, self.span_id, False, _SAMPLED, local.state)
         return ReadableSpan(
             name=self.name, context=context, parent=self.parent, resource=resource,
-            attributes=self.attributes or {}, events=self.events or (), links=self.links or (), kind=self.kind, status=self.status or Status(StatusCode.UNSET),
-            start_time=self.start, end_time=self.finish, instrumentation_scope=self.scope,
+            attributes=self.attributes or {}, events=self.events or (), links=self.links or (), kind=self.kind,
+            status=self.status or Status(StatusCode.UNSET), start_time=self.start, end_time=self.finish,
+            instrumentation_scope=self.scope,
         )  # fmt: skip
 
 
@@ -226,7 +230,8 @@ class Provider(trace.TracerProvider):
         else:
             sampled = self.policy.samples(parent.trace_id, parent)
             local = LocalTrace(parent.trace_id, sampled, self, parent.trace_state)
-        span = local.root = RecordingSpan(local, name, kind, parent, attributes, start)
+        span = RecordingSpan(local, name, kind, parent, attributes, start)
+        local.root_id = span.span_id
         return span
 
     def get_tracer(

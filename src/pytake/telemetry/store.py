@@ -1,8 +1,8 @@
 """The memory that metric values live in: a block of doubles, private to the process or mapped from a file.
 
-Every series owns a run of slots. A mapped file survives ``kill -9``, so what a process counted is never lost and another
-process can read it while it is being written (:mod:`pytake.telemetry.shared`). Disk space for the file is reserved
-up front: a write into a hole of a full disk would end the process with SIGBUS.
+Every series owns a run of slots. A mapped file survives ``kill -9``, so what a process counted is never lost, and
+another process can read it while it is being written (:mod:`pytake.telemetry.shared`). Disk space for the file is
+reserved up front: a write into a hole of a full disk would end the process with SIGBUS.
 """
 
 import mmap
@@ -29,7 +29,7 @@ class Store:
         """Use ``block`` (a mapped file) or anonymous memory, which costs nothing until it is written."""
         self._block = block if block is not None else mmap.mmap(-1, DEFAULT_SLOTS * SLOT_BYTES)
         self.slots = len(self._block) // SLOT_BYTES
-        self.doubles = memoryview(self._block).cast("d")
+        self.doubles: memoryview[float] = memoryview(self._block).cast("d")
         if self.used < HEADER_SLOTS:
             self.doubles[0] = float(HEADER_SLOTS)
 
@@ -37,8 +37,14 @@ class Store:
     def reading(cls, block: mmap.mmap) -> "Store":
         """Return a view of another process's block, for reading only."""
         store = cls.__new__(cls)
-        store._block, store.slots, store.doubles = block, len(block) // SLOT_BYTES, memoryview(block).cast("d")
+        store._block, store.slots = block, len(block) // SLOT_BYTES
+        store.doubles = memoryview(block).cast("d")
         return store
+
+    def numbers(self, start: int, stop: int) -> list[float]:
+        """Return the doubles from slot ``start`` up to, not with, ``stop``."""
+        found: list[float] = self.doubles[start:stop].tolist()  # type: ignore[assignment] # typeshed: ints whatever the format
+        return found
 
     @property
     def used(self) -> int:
