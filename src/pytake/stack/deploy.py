@@ -15,6 +15,7 @@ from pytake.stack.errors import NotReady
 from pytake.stack.layout import Stack
 from pytake.stack.logs import files_of, tail
 from pytake.stack.probes import Http
+from pytake.stack.reload import reload_servers
 from pytake.stack.supervisor import State, Supervisor, digest_of, render
 
 PREPARE: Mapping[str, Callable[[Stack], None]] = {"postgres": postgres.prepare, "redis": redis.prepare}
@@ -92,6 +93,8 @@ def deploy(stack: Stack, groups: Sequence[Group], progress: Progress) -> Deploym
     supervisor.ensure_started(config)
     supervisor.update()
     deployment.started = asyncio.run(start(stack, supervisor, deployment.components, progress))
+    names = {component.name for component in deployment.components}
+    reload_servers(stack, names - set(deployment.started))
     return deployment
 
 

@@ -1,5 +1,6 @@
 """Reloading Prometheus, Alertmanager and the blackbox exporter: checked first, and reported by what each then runs."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import httpx
@@ -36,7 +37,12 @@ def reload_monitoring(stack: Stack) -> list[Reloaded]:
     info = supervisor.info()
     running = [name for name in RELOADED if name in info and info[name].state is State.RUNNING]
     assemble(stack, set(info))
-    return [_reload(stack, name) for name in running]
+    return reload_servers(stack, running)
+
+
+def reload_servers(stack: Stack, names: Iterable[str]) -> list[Reloaded]:
+    """Let these servers read what is in place; other names are ignored."""
+    return [_reload(stack, name) for name in RELOADED if name in set(names)]
 
 
 def _reload(stack: Stack, name: str) -> Reloaded:
