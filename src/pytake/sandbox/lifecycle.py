@@ -87,7 +87,7 @@ class Lifecycle:
 
     def _pricing(self, sent: Sent) -> Json:
         """Per-message pricing: free inside the window (service, and utility since July 2025)."""
-        inside = self._world.in_window(sent.instance, sent.recipient)
+        inside = self._world.in_window(sent.instance, sent.recipient, known_only=False)
         free = sent.template is None or (sent.category == "utility" and inside)
         return {
             "billable": not free,
