@@ -200,10 +200,14 @@ class _Query:
         if agg.op is RangeOp.ABSENT:
             extractor.grouping = ast.Grouping(())
         samples: dict[Labels, list[tuple[int, float]]] = {}
+        last, step = end - 1, self.steps.step
+        gaps = self.steps.count > 1 and agg.range < step
         while rows := cursor.fetchmany(PAGE):
             self.python_rows += len(rows)
             self._check_size(agg, len(samples))
             for ts, sid, line, meta, level in rows:
+                if gaps and (last - ts) % step >= agg.range:
+                    continue
                 sample = extractor.sample(ts, line, streams[sid], metadata(meta, level))
                 if sample is not None:
                     samples.setdefault(sample[0], []).append((ts, sample[1]))

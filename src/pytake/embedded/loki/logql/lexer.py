@@ -18,7 +18,30 @@ from pytake.embedded.loki.logql.gostrings import unquote
 from pytake.embedded.loki.logql.units import parse_bytes, parse_duration
 
 KEYWORDS = frozenset(
-    ["json", "logfmt", "regexp", "pattern", "unpack", "line_format", "label_format", "drop", "keep", "decolorize", "unwrap", "offset", "by", "without", "and", "or", "unless", "bool", "on", "ignoring", "group_left", "group_right"]
+    [
+        "json",
+        "logfmt",
+        "regexp",
+        "pattern",
+        "unpack",
+        "line_format",
+        "label_format",
+        "drop",
+        "keep",
+        "decolorize",
+        "unwrap",
+        "offset",
+        "by",
+        "without",
+        "and",
+        "or",
+        "unless",
+        "bool",
+        "on",
+        "ignoring",
+        "group_left",
+        "group_right",
+    ]
 )
 FUNCTIONS = {"ip": "IP", "vector": "VECTOR", "label_replace": "LABEL_REPLACE"}
 FUNCTIONS |= {op.value: "RANGE_OP" for op in RangeOp}
