@@ -285,9 +285,7 @@ def main() -> int:
     else:
         for name, found in result["requests"].items():
             median = found["median"]
-            print(
-                f"{name}: CPU us: bare {median['bare']:.0f}, ours {median['ours']:.0f}, packages {median['packages']:.0f}"
-            )
+            print(f"{name}: bare {median['bare']:.0f}, ours {median['ours']:.0f}, packages {median['packages']:.0f} us")
             print(
                 f"    ours adds {found['ours_added']:.0f} us (limit {LIMIT_US:.0f}), packages add"
                 f" {found['packages_added']:.0f}; share {found['share']:.2f} (limit {LIMIT_SHARE})"

@@ -49,7 +49,8 @@ class CheckResult:
         """Return a JSON-ready dict."""
         return {
             "state": self.state.value, "critical": self.critical, "latency_seconds": round(self.latency_seconds, 6),
-            "error": self.error, "since": _iso(self.since), "checked_at": _iso(self.checked_at), "details": self.details,
+            "error": self.error, "since": _iso(self.since), "checked_at": _iso(self.checked_at),
+            "details": self.details,
         }  # fmt: skip
 
 

@@ -47,7 +47,8 @@ def _begin(request: Any) -> tuple[Any, Any]:
     span = tracing.start(
         request.method, SpanKind.CLIENT,
         {
-            "http.request.method": request.method, "server.address": url.host, "server.port": url.port or _default(url.scheme),
+            "http.request.method": request.method, "server.address": url.host,
+            "server.port": url.port or _default(url.scheme),
             "url.full": str(url.copy_with(query=None, fragment=None, username=None, password=None)),
         },
     )  # fmt: skip

@@ -24,18 +24,19 @@ _SECRET_PARTS = (
 _SECRET_ENDS = ("token", "tokens", "signature", "signature256", "accesskey", "pwd", "dsn", "databaseurl", "redisurl")
 _PHONE_KEYS = frozenset({
     "phone", "phonenumber", "phones", "phonenumbers", "msisdn", "waid", "recipient", "recipientid", "recipientuserid",
-    "to", "from", "sender", "displayphonenumber", "userid", "bsuid", "customer", "customerphone", "customerid", "caller",
-    "oncallnumber", "mobile", "telephone", "contact", "contacts", "profilename", "email",
+    "to", "from", "sender", "displayphonenumber", "userid", "bsuid", "customer", "customerphone", "customerid",
+    "caller", "oncallnumber", "mobile", "telephone", "contact", "contacts", "profilename", "email",
 })  # fmt: skip
 _TEXT_KEYS = frozenset({
     "text", "body", "content", "contents", "caption", "prompt", "completion", "answer", "reply", "messagebody",
     "messagetext", "messages", "customermessage", "payload", "rawbody", "requestbody", "responsebody", "transcript",
     "parameters", "components", "choices", "interactive",
 })  # fmt: skip
+_WHOLE = {"secret": REDACTED, "phone": PHONE, "text": TEXT}
 _ID_ENDS = ("id", "ids", "timestamp", "wamid")
 
 _QUOTED = r"""\\?"(?:[^"\\]|\\[^"])*\\?"|'(?:[^'\\]|\\.)*'"""
-_SECRET_NAMES = (
+_HIDDEN_NAMES = (
     r"(?:[\w\-.]*(?:token|secret|password|passwd|pwd|api[_\-]?key|access[_\-]?key|private[_\-]?key|signature(?:-256)?"
     r"|authorization|cookie|appsecret_proof))"
 )
@@ -55,7 +56,7 @@ _RULES = (
     _rule(rf"""(?i)(\\?["']{_PHONE_NAMES}\\?["']\s*:\s*)(?:{_QUOTED})""", rf'\1"{PHONE}"'),
     # `token=abc`, `"api_key": "abc"`, `X-Api-Key: abc`
     _rule(
-        rf"""(?i)(?<![\w\-.])(\\?["']?{_SECRET_NAMES}\\?["']?\s*(?:=|:|%3D)\s*)"""
+        rf"""(?i)(?<![\w\-.])(\\?["']?{_HIDDEN_NAMES}\\?["']?\s*(?:=|:|%3D)\s*)"""
         rf"""(?:(?:bearer|basic)\s+\[redacted\]|{_QUOTED}|(?!\[redacted\])[^\s&,;"'}})\]]+)""",
         rf"\1{REDACTED}",
     ),
@@ -107,19 +108,15 @@ def redact_value(key: str, value: Any, depth: int = 0) -> Any:
     kind = kind_of_key(key)
     if isinstance(value, int | float):
         return _redact_number(kind, value)
-    if kind == "secret":
-        return REDACTED
-    if kind == "phone":
-        return PHONE
-    if kind == "text":
-        return TEXT
+    if kind in _WHOLE:
+        return _WHOLE[kind]
     if isinstance(value, str):
         return value if kind == "id" and value.isdigit() else redact_text(value)
     return _redact_container(key, value, depth)
 
 
 def _redact_number(kind: str, value: float) -> Any:
-    """Counts are kept (``max_tokens=100``, ``messages=3``); a number as long as a phone's or a one-time code's is not."""
+    """Counts are kept (``max_tokens=100``, ``messages=3``); a number as long as a phone's is not."""
     if kind == "phone" and abs(value) >= 1e7:
         return PHONE
     return REDACTED if kind == "secret" and abs(value) >= 1e9 else value

@@ -162,7 +162,7 @@ class SharedMetrics:
                     break
                 except BlockingIOError:
                     if time.monotonic() > deadline:
-                        msg = f"{self.directory}/lock is held for over {LOCK_SECONDS:g} s; is a process of the service stopped?"
+                        msg = f"{self.directory}/lock is held for over {LOCK_SECONDS:g} s; is a process stopped?"
                         raise SharedMetricsError(msg) from None
                     time.sleep(0.005)
             yield

@@ -1,4 +1,4 @@
-"""Counting: label sets are closed, bounded and cheap; undeclared values are an error in tests, ``other`` in production."""
+"""Counting: label sets are closed, bounded and cheap; undeclared values raise in tests, are ``other`` in production."""
 
 import threading
 from enum import StrEnum
