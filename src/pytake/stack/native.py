@@ -143,7 +143,7 @@ def redis_exporter(stack: Stack) -> Command:
     argv = (
         debian("prometheus-redis-exporter"),
         f"--web.listen-address=127.0.0.1:{stack.port(9121)}",
-        "--check-streams=db0=pytake:*",
+        "--check-streams=db0=pytake:webhooks,db0=pytake:outbound,db0=pytake:alerts,db0=pytake:dead:*",
         "--log-format=json",
     )
     return Command(argv, env, stack.state)
@@ -206,6 +206,7 @@ def prometheus(stack: Stack) -> Command:
         f"--web.external-url={addresses(stack)['PYTAKE_PROMETHEUS_URL']}/",
         "--web.enable-lifecycle",
         "--web.enable-admin-api",
+        "--web.enable-remote-write-receiver",
         "--enable-feature=exemplar-storage,expand-external-labels",
         "--log.format=json",
     )
@@ -221,7 +222,8 @@ def loki(stack: Stack) -> Command:
         "-server.http-listen-address=127.0.0.1",
         f"-server.http-listen-port={stack.port(3100)}",
     )
-    return Command(argv, ours(stack), stack.root)
+    more = {"PYTAKE_LOKI_RULES_DIR": str(stack.config / "loki" / "rules"), "PYTAKE_LOKI_REMOTE_WRITE": "true"}
+    return Command(argv, ours(stack, **more), stack.root)
 
 
 def promtail(stack: Stack) -> Command:
@@ -233,20 +235,12 @@ def promtail(stack: Stack) -> Command:
         "-server.http-listen-address=127.0.0.1",
         f"-server.http-listen-port={stack.port(9080)}",
     )
-    return Command(argv, ours(stack), stack.root)
+    return Command(argv, ours(stack, PYTAKE_PROMTAIL_HOST="127.0.0.1"), stack.root)
 
 
 def jaeger(stack: Stack) -> Command:
     """Embedded Jaeger."""
-    env = ours(
-        stack,
-        JAEGER_LISTEN_HOST="127.0.0.1",
-        PYTAKE_JAEGER_UI_PORT=str(stack.port(16686)),
-        PYTAKE_JAEGER_OTLP_GRPC_PORT=str(stack.port(4317)),
-        PYTAKE_JAEGER_OTLP_HTTP_PORT=str(stack.port(4318)),
-        PYTAKE_JAEGER_THRIFT_HTTP_PORT=str(stack.port(14268)),
-        PYTAKE_JAEGER_METRICS_PORT=str(stack.port(8888)),
-    )
+    env = ours(stack, JAEGER_LISTEN_HOST="127.0.0.1", PYTAKE_PORT_OFFSET=str(stack.settings.pytake_port_offset))
     return Command((script("pytake-jaeger"), "--config", str(stack.config / "jaeger" / "config.yaml")), env, stack.root)
 
 

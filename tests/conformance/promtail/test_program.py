@@ -7,6 +7,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
 ROOT = Path(__file__).parents[3]
 PRODUCT = ROOT / "monitoring" / "promtail" / "promtail.yml"
@@ -77,6 +78,9 @@ def test_not_ready_without_targets_and_pages_with(promtail, write):
     for page in ("/targets", "/service-discovery"):
         assert str(path) in httpx.get(f"{promtail.url}{page}").text
     assert "promtail_read_lines_total" in httpx.get(f"{promtail.url}/metrics").text
+    openmetrics = httpx.get(f"{promtail.url}/metrics", headers={"Accept": "application/openmetrics-text"})
+    assert openmetrics.text.count("# EOF") == 1
+    list(text_string_to_metric_families(openmetrics.text))
     assert "scrape_configs" in httpx.get(f"{promtail.url}/config").text
 
 

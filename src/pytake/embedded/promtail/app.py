@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 
 import yaml
 from prometheus_client import generate_latest
+from prometheus_client.openmetrics.exposition import generate_latest as openmetrics_page
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
@@ -15,6 +16,7 @@ from pytake.embedded.promtail.agent import Agent
 from pytake.embedded.promtail.sources.base import TargetView
 from pytake.telemetry.metrics import metrics_response
 
+END = b"# EOF\n"
 NOT_READY = "Not ready: Unable to find any logs to tail. Please verify permissions, volumes, scrape_config, etc.\n"
 STYLE = """<style>
 :root{color-scheme:light dark}
@@ -78,10 +80,14 @@ class Api:
 
     async def _metrics(self, request: Request) -> Response:
         status, headers, body = metrics_response(request.headers.raw)
-        own = generate_latest(self._agent.custom_metrics)
-        end = b"# EOF\n"
-        body = body.removesuffix(end) + own + end if body.endswith(end) else body + own
-        return Response(body, status, {name.decode(): value.decode() for name, value in headers})
+        openmetrics = body.endswith(END)
+        custom = (openmetrics_page if openmetrics else generate_latest)(self._agent.custom_metrics)
+        if openmetrics:
+            body = body.removesuffix(END) + custom
+        else:
+            body += custom
+        kept = {name.decode(): value.decode() for name, value in headers if name.lower() != b"content-length"}
+        return Response(body, status, kept)
 
     async def _reload_now(self, request: Request) -> Response:
         if self._reload is None or not self._agent.settings.server.enable_runtime_reload:
