@@ -13,7 +13,7 @@ from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 
 from pytake.telemetry import catalog
 from pytake.telemetry.labels import DropReason
-from pytake.telemetry.spans import RecordingSpan
+from pytake.telemetry.spans import RecordingSpan, Redact
 
 log = logging.getLogger(__name__)
 
@@ -23,14 +23,15 @@ class ExportQueue:
 
     def __init__(
         self, exporter: SpanExporter, resource: Resource, *, size: int = 2048, batch: int = 512, delay: float = 1.0,
-        prepare: Callable[[ReadableSpan], ReadableSpan] | None = None,
+        redact: Redact | None = None,
     ) -> None:  # fmt: skip
-        """Start the thread; ``prepare`` redacts a span before it leaves the process."""
+        """Start the thread; ``redact`` is given every attribute before it leaves the process."""
         self.exporter, self._resource, self._size, self._batch, self._delay = exporter, resource, size, batch, delay
-        self._prepare = prepare or (lambda span: span)
+        self._redact = redact
         self._spans: deque[RecordingSpan] = deque()
         self._wake = threading.Event()
         self._stopping = False
+        self._exporting = False
         self._thread = threading.Thread(target=self._run, name=f"spans-{type(exporter).__name__}", daemon=True)
         self._thread.start()
 
@@ -56,9 +57,18 @@ class ExportQueue:
             self._export_batch()
 
     def _export_batch(self) -> None:
-        batch = [self._spans.popleft() for _ in range(min(self._batch, len(self._spans)))]
+        self._exporting = True  # before the queue is empty, so that flush() does not take it for done
         try:
-            readable: Sequence[ReadableSpan] = [self._prepare(span.readable(self._resource)) for span in batch]
+            self._export(self._take())
+        finally:
+            self._exporting = False
+
+    def _take(self) -> list[RecordingSpan]:
+        return [self._spans.popleft() for _ in range(min(self._batch, len(self._spans)))]
+
+    def _export(self, batch: list[RecordingSpan]) -> None:
+        try:
+            readable: Sequence[ReadableSpan] = [span.readable(self._resource, self._redact) for span in batch]
             taken = self.exporter.export(readable) is SpanExportResult.SUCCESS
         except Exception:
             log.warning("span export failed", exc_info=True)
@@ -69,12 +79,12 @@ class ExportQueue:
             catalog.SPANS_DROPPED.inc(len(batch), reason=DropReason.EXPORT_FAILED)
 
     def flush(self, timeout: float = 5.0) -> bool:
-        """Wait until the queue is empty; False when it was not within ``timeout`` seconds."""
+        """Wait until every span was exported; False when that took longer than ``timeout`` seconds."""
         deadline = time.monotonic() + timeout
-        while self._spans and time.monotonic() < deadline:
+        while (self._spans or self._exporting) and time.monotonic() < deadline:
             self._wake.set()
             time.sleep(0.005)
-        return not self._spans
+        return not self._spans and not self._exporting
 
     def shutdown(self, timeout: float = 5.0) -> None:
         """Export what waits, for at most ``timeout`` seconds; the rest is counted as dropped."""

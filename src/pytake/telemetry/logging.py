@@ -88,11 +88,13 @@ class LogPipeline:
             sink.flush()
 
     def close(self) -> None:
-        """Flush and stop."""
-        for sink in self.sinks:
+        """Flush and stop; a second call does nothing."""
+        sinks, self.sinks = self.sinks, []
+        for sink in sinks:
             sink.close()
-        if self._file is not None:
-            self._file.close()
+        file, self._file = self._file, None
+        if file is not None:
+            file.close()
 
 
 def encode(record: MutableMapping[str, Any]) -> bytes:

@@ -69,7 +69,7 @@ _RULES = (
     # `+55 (11) 99999-8888`, also percent-encoded
     _rule(r"(?:\+|%2[Bb])\d(?:[ ().\-]{0,2}\d){6,16}", PHONE),
     # a phone number as WhatsApp writes it: 10 to 15 digits that are not part of a longer word, number or date
-    _rule(r"(?<![\w.+\-:/])\d{10,15}(?![\w\-:]|\.\d)", PHONE),
+    _rule(r"(?<![\w.+\-:])\d{10,15}(?![\w\-:]|\.\d)", PHONE),
 )  # fmt: skip
 _SUSPECT = re.compile(
     r"""[=:@+]|%2|\d{10}|[bB]earer|[bB]asic|BEARER|BASIC|sk[-_]|pk[-_]|rk-|whsec|EAA|xox|gh._|glsa_|AKIA|eyJ"""

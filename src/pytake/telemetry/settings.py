@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AnyHttpUrl, Field
+from pydantic import AnyHttpUrl, Field, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 Seconds = Annotated[float, Field(gt=0)]
@@ -142,3 +142,8 @@ class TelemetrySettings(BaseSettings):
     span_delay_ms: int = Field(
         1000, gt=0, validation_alias="OTEL_BSP_SCHEDULE_DELAY", description="Pause between exports, milliseconds."
     )
+
+    @field_validator("traces_exporter", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value

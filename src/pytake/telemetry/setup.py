@@ -14,9 +14,10 @@ from pytake.telemetry import catalog, exporters, metrics, tracing
 from pytake.telemetry.export import ExportQueue
 from pytake.telemetry.logging import LogPipeline, configure_logging
 from pytake.telemetry.process import ProcessMetrics, Refresher, count_series
+from pytake.telemetry.redact import redact_value
 from pytake.telemetry.settings import TelemetrySettings
 from pytake.telemetry.shared import SharedMetrics
-from pytake.telemetry.spans import Policy, Provider, RecordingSpan
+from pytake.telemetry.spans import Policy, Provider, RecordingSpan, Sink
 
 _process_metrics = ProcessMetrics()
 
@@ -83,7 +84,7 @@ def configure(service_name: str, *, version: str | None = None, settings: Teleme
     resource = _resource(service_name, version, settings)
     make = partial(
         ExportQueue, resource=resource, size=settings.span_queue, batch=settings.span_batch,
-        delay=settings.span_delay_ms / 1000,
+        delay=settings.span_delay_ms / 1000, redact=redact_attribute if settings.log_redact else None,
     )  # fmt: skip
     telemetry.queues = [make(exporter) for exporter in exporters.build(settings)]
     telemetry.provider = Provider(_policy(settings), _fan_out(telemetry.queues))
@@ -91,7 +92,12 @@ def configure(service_name: str, *, version: str | None = None, settings: Teleme
     return telemetry
 
 
-def _fan_out(queues: list[ExportQueue]):  # type: ignore[no-untyped-def] # a Sink; see below
+def redact_attribute(key: str, value: object) -> object:
+    """Redact strings of spans; other attribute values are numbers and lists of names."""
+    return redact_value(key, value) if isinstance(value, str) else value
+
+
+def _fan_out(queues: list[ExportQueue]) -> Sink:
     if len(queues) == 1:
         return queues[0].put
 

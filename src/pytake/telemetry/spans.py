@@ -30,6 +30,7 @@ MAX_EVENTS = 64
 _SAMPLED, _UNSAMPLED = TraceFlags(TraceFlags.SAMPLED), TraceFlags(TraceFlags.DEFAULT)
 random_bits = random.Random().getrandbits  # noqa: S311 (ids, not secrets)
 Sink = Callable[["RecordingSpan"], None]
+Redact = Callable[[str, Any], Any]
 
 
 class LocalTrace:
@@ -178,8 +179,10 @@ class RecordingSpan(trace.Span):
         self.set_attribute("error.type", type(exception).__qualname__)
         self.set_status(Status(StatusCode.ERROR, f"{type(exception).__name__}: {exception}"))
 
-    def readable(self, resource: Resource) -> ReadableSpan:
-        """Return the SDK's form for exporters."""
+    def readable(self, resource: Resource, redact: Redact | None = None) -> ReadableSpan:
+        """Return the SDK's form for exporters; ``redact`` is given each attribute's key and value."""
+        if redact is not None:
+            self._redacted(redact)
         local = self.local
         context = SpanContext(local.trace_id, self.span_id, False, _SAMPLED, local.state)
         return ReadableSpan(
@@ -188,6 +191,21 @@ class RecordingSpan(trace.Span):
             status=self.status or Status(StatusCode.UNSET), start_time=self.start, end_time=self.finish,
             instrumentation_scope=self.scope,
         )  # fmt: skip
+
+    def _redacted(self, redact: Redact) -> None:
+        """Redact in place: spans are exported once they have ended, by every exporter in the same form."""
+        self.attributes = {key: redact(key, value) for key, value in (self.attributes or {}).items()}
+        self.events = [
+            Event(
+                event.name,
+                {key: redact(key, value) for key, value in (event.attributes or {}).items()},
+                event.timestamp,
+            )
+            for event in self.events or ()
+        ]
+        if self.status is not None and self.status.description:
+            description = str(redact("description", self.status.description))
+            self.status = Status(self.status.status_code, description)
 
 
 class Policy:
