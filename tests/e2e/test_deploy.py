@@ -26,7 +26,7 @@ PYTAKE = Path(sys.executable).with_name("pytake")
 def free_offset() -> int:
     """An offset at which every port of the stack is free."""
     ports = [port for component in COMPONENTS for port in component.ports.values()]
-    for offset in range(20000 + os.getpid() % 1000, 48000, 1700):
+    for offset in range(1100 + os.getpid() % 1000, 16000, 700):
         try:
             for port in ports:
                 with socket.socket() as probe:

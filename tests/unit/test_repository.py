@@ -23,7 +23,7 @@ HOSTS = re.compile(
         )
     )
 )  # fmt: skip
-ALLOWED = {"Makefile"}  # --no-emit-index-url keeps them out of the lock files
+ALLOWED = {"Makefile"}  # it tells uv to keep them out of the lock files
 
 
 def committed() -> list[Path]:

@@ -34,6 +34,9 @@ class Component:
     ready: Probe
     command: Callable[[Stack], Command]
     depends_on: tuple[str, ...] = ()
+    """Must be ready before it; it is not started when one of them fails."""
+    after: tuple[str, ...] = ()
+    """Are waited for, but it is started even when one of them fails."""
     module: str | None = None
     """Module of ours that runs it."""
     config: str | None = None
@@ -51,6 +54,11 @@ class Component:
     """Path of the page a person opens, shown by ``urls``."""
     needs: Callable[[Stack], str | None] = field(default=lambda stack: None)
     """Why it cannot be started in this checkout, beyond ``module`` and ``config``."""
+
+    @property
+    def waits_for(self) -> tuple[str, ...]:
+        """Everything that is started before it."""
+        return self.depends_on + self.after
 
     @property
     def log_name(self) -> str:
@@ -104,12 +112,13 @@ COMPONENTS: tuple[Component, ...] = (
     ),
     Component(
         "pytake-api", "Backend API", Group.CORE, {"http": 8789}, Http("/observability/ready"), native.api,
-        depends_on=("postgres", "redis", "pytake-sandbox"), module="pytake.backend.server",
+        depends_on=("postgres", "redis"), after=("pytake-sandbox",), module="pytake.backend.server",
         stop_seconds=40, page="/docs",
     ),
     Component(
         "pytake-worker", "Backend worker", Group.CORE, {"metrics": 8790}, Http("/metrics"), native.worker,
-        depends_on=("postgres", "redis", "pytake-sandbox"), module="pytake.backend.worker.main", stop_seconds=40,
+        depends_on=("postgres", "redis"), after=("pytake-sandbox",),
+        module="pytake.backend.worker.main", stop_seconds=40,
     ),
     Component(
         "loki", "Loki", Group.MONITORING, {"http": 3100}, Http("/ready"), native.loki,
@@ -117,12 +126,14 @@ COMPONENTS: tuple[Component, ...] = (
     ),
     Component(
         "promtail", "Promtail", Group.MONITORING, {"http": 9080}, Http("/ready"), native.promtail,
-        depends_on=("loki",), module="pytake.embedded.promtail.main", config="promtail/promtail.yml",
+        after=("loki",), module="pytake.embedded.promtail.main", config="promtail/promtail.yml",
         image="PROMTAIL_IMAGE",
     ),
     Component(
         "jaeger", "Jaeger", Group.MONITORING,
-        {"ui": 16686, "otlp_grpc": 4317, "otlp_http": 4318, "thrift_http": 14268, "metrics": 8888}, Http("/"),
+        {"ui": 16686, "otlp_grpc": 4317, "otlp_http": 4318, "thrift_http": 14268, "zipkin": 9411, "sampling": 5778,
+         "health": 13133, "metrics": 8888, "span_metrics": 8889},
+        Http("/"),
         native.jaeger,
         module="pytake.embedded.jaeger.main", config="jaeger/config.yaml", image="JAEGER_IMAGE", stop_seconds=30,
         page="/",
@@ -155,12 +166,12 @@ COMPONENTS: tuple[Component, ...] = (
     ),
     Component(
         "prometheus", "Prometheus", Group.MONITORING, {"http": 9090}, Http("/-/ready"), native.prometheus,
-        depends_on=("alertmanager",), packages=("prometheus",), units=("prometheus.service",),
+        after=("alertmanager",), packages=("prometheus",), units=("prometheus.service",),
         config="prometheus/prometheus.yml", image="PROMETHEUS_IMAGE", stop_seconds=60, page="/classic/targets",
     ),
     Component(
         "grafana", "Grafana", Group.MONITORING, {"http": 3000}, Http("/api/health"), native.grafana,
-        depends_on=("prometheus", "loki", "jaeger"), module="pytake.embedded.grafana.main",
+        after=("prometheus", "loki", "jaeger"), module="pytake.embedded.grafana.main",
         config="grafana/provisioning", image="GRAFANA_IMAGE", page="/",
     ),
 )  # fmt: skip
@@ -201,7 +212,7 @@ def order(components: Iterable[Component]) -> list[Component]:
     todo = {component.name: component for component in components}
     done: list[Component] = []
     while todo:
-        free = [c for c in todo.values() if not any(name in todo for name in c.depends_on)]
+        free = [c for c in todo.values() if not any(name in todo for name in c.waits_for)]
         if not free:
             raise StackError(f"components depend on each other in a circle: {', '.join(todo)}")
         done += free

@@ -11,7 +11,7 @@ from pytake.stack import instances, migrations, owners, packages, postgres, redi
 from pytake.stack.alerting import Rendered
 from pytake.stack.assemble import assemble
 from pytake.stack.components import BY_NAME, COMPONENTS, Component, Group, order, selection
-from pytake.stack.errors import NotReady
+from pytake.stack.errors import NotReady, StackError
 from pytake.stack.layout import Stack
 from pytake.stack.logs import files_of, tail
 from pytake.stack.probes import Http
@@ -125,6 +125,8 @@ def _digest(stack: Stack, component: Component) -> str:
     for name in READS_AT_START.get(component.name, ()):
         path = stack.config / name
         paths += [path] if path.is_file() else [p for p in path.rglob("*") if p.is_file()]
+    if component.name == "postgres":
+        paths.append(postgres.data_folder(stack) / "pytake.conf")
     if component.module:
         room = Path(__file__).parents[1] / component.module.split(".")[1]
         rooms = [room, Path(__file__).parents[1] / "telemetry"]
@@ -143,47 +145,78 @@ def probe_of(component: Component, deployed: set[str]) -> Callable[[Stack, int],
 
 
 async def start(stack: Stack, supervisor: Supervisor, components: Sequence[Component], progress: Progress) -> list[str]:
-    """Start what does not run, each once those that it depends on are ready; returns the names that were started."""
-    names = {component.name for component in components}
-    ready: dict[str, asyncio.Event] = {name: asyncio.Event() for name in names}
-    migrated = Once(lambda: migrations.migrate(stack))
-    started: list[str] = []
+    """Start what does not run, each once those that it waits for are ready; returns the names that were started.
 
-    async def bring_up(component: Component) -> None:
-        needed = [ready[name] for name in component.depends_on if name in ready]
-        if needed:
-            progress.update(component.name, "waits for " + ", ".join(n for n in component.depends_on if n in ready))
-        for event in needed:
-            await event.wait()
-        info = await asyncio.to_thread(supervisor.info)
-        if info[component.name].state not in {State.RUNNING, State.STARTING}:
-            await asyncio.to_thread(owners.require_free, stack, component)
-            if component.name in NEEDS_TABLES:
-                progress.update(component.name, "migrates the database")
-                await migrated()
-            progress.update(component.name, "starts")
-            await asyncio.to_thread(supervisor.start, component.name)
-            started.append(component.name)
-        await _until_ready(stack, supervisor, component, names, progress)
-        if settle := SETTLE.get(component.name):
-            await settle(stack)
-        progress.update(component.name, "ready")
-        ready[component.name].set()
-
-    async with _first_error() as group:
+    Raises:
+        StackError: one or more did not come up; everything that does not depend on them was started all the same.
+    """
+    starting = _Starting(stack, supervisor, components, progress)
+    async with asyncio.TaskGroup() as group:
         for component in components:
-            group.create_task(bring_up(component))
-    return started
+            group.create_task(starting.bring_up(component))
+    starting.raise_failures()
+    return starting.started
 
 
-class _first_error(asyncio.TaskGroup):  # noqa: N801 (reads as a context manager)
-    """A task group that raises the first task's error itself instead of a group of them."""
+class _Starting:
+    """One run of :func:`start`."""
 
-    async def __aexit__(self, *details: object) -> None:
-        try:
-            await super().__aexit__(*details)  # type: ignore[arg-type]  # passes on what it is given
-        except BaseExceptionGroup as errors:
-            raise errors.exceptions[0] from None
+    def __init__(
+        self, stack: Stack, supervisor: Supervisor, components: Sequence[Component], progress: Progress
+    ) -> None:
+        self.stack, self.supervisor, self.progress = stack, supervisor, progress
+        self.names = {component.name for component in components}
+        self.settled: dict[str, asyncio.Future[bool]] = {
+            name: asyncio.get_running_loop().create_future() for name in self.names
+        }
+        self.migrated = Once(lambda: migrations.migrate(stack))
+        self.started: list[str] = []
+        self.failures: list[StackError] = []
+        self.skipped: list[str] = []
+
+    async def bring_up(self, component: Component) -> None:
+        """Wait for what it needs, start it, wait until it is ready; a failure is kept for the end."""
+        waits_for = [name for name in component.waits_for if name in self.settled]
+        if waits_for:
+            self.progress.update(component.name, f"waits for {', '.join(waits_for)}")
+        well = {name: await self.settled[name] for name in waits_for}
+        if all(well.get(name, True) for name in component.depends_on):
+            try:
+                await self._start(component)
+            except StackError as error:
+                self.progress.update(component.name, "failed")
+                self.failures.append(error)
+            else:
+                self.progress.update(component.name, "ready")
+                self.settled[component.name].set_result(True)
+                return
+        else:
+            self.progress.update(component.name, "not started")
+            self.skipped.append(component.name)
+        self.settled[component.name].set_result(False)
+
+    async def _start(self, component: Component) -> None:
+        info = await asyncio.to_thread(self.supervisor.info)
+        if info[component.name].state not in {State.RUNNING, State.STARTING}:
+            await asyncio.to_thread(owners.require_free, self.stack, component)
+            if component.name in NEEDS_TABLES:
+                self.progress.update(component.name, "migrates the database")
+                await self.migrated()
+            self.progress.update(component.name, "starts")
+            await asyncio.to_thread(self.supervisor.start, component.name)
+            self.started.append(component.name)
+        await _until_ready(self.stack, self.supervisor, component, self.names, self.progress)
+        if settle := SETTLE.get(component.name):
+            await settle(self.stack)
+
+    def raise_failures(self) -> None:
+        """Raise what went wrong, if anything did, as one error."""
+        if not self.failures:
+            return
+        text = "\n✘ ".join(str(failure) for failure in self.failures)
+        if self.skipped:
+            text += f"\n✘ not started, since they depend on it: {', '.join(self.skipped)}"
+        raise StackError(text, hint=self.failures[0].hint) from self.failures[0]
 
 
 async def _until_ready(

@@ -26,24 +26,24 @@ def is_free(port: int) -> bool:
 
 
 def owner(port: int) -> psutil.Process | None:
-    """The process that listens on a port; None when it is not visible to us (another user's)."""
+    """The process that has a port, listening ones first; None when it is not visible to us (another user's)."""
     try:
         connections = psutil.net_connections("tcp")
     except psutil.AccessDenied:
         return None
-    for connection in connections:
-        if connection.status == psutil.CONN_LISTEN and tuple(connection.laddr)[1:] == (port,) and connection.pid:
-            try:
-                return psutil.Process(connection.pid)
-            except psutil.NoSuchProcess:
-                return None
+    having = [c for c in connections if tuple(c.laddr)[1:] == (port,) and c.pid]
+    for connection in sorted(having, key=lambda c: c.status != psutil.CONN_LISTEN):
+        try:
+            return psutil.Process(connection.pid)
+        except psutil.NoSuchProcess:
+            continue
     return None
 
 
 def describe(process: psutil.Process | None, port: int) -> str:
     """Pid, name and user of a port's owner, or how to find it."""
     if process is None:
-        return f"a process of another user (`sudo ss -ltnp 'sport = :{port}'` names it)"
+        return f"a process that is not visible from here (`sudo ss -tanp 'sport = :{port}'` names it)"
     try:
         return f"pid {process.pid} ({process.name()}, user {process.username()})"
     except psutil.Error:

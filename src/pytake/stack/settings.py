@@ -24,7 +24,9 @@ class StackSettings(BaseSettings):
         description="Name of this stack: its state lies in var/<environment>, its metrics and logs carry it.",
     )
     pytake_port_offset: Offset = Field(
-        0, description="Added to every port of the native stack, so that two run side by side."
+        0,
+        description="Added to every port of the native stack, so that two run side by side. Up to 16000 it stays "
+        "below the ports that Linux gives to outgoing connections.",
     )
     pytake_state_dir: Path | None = Field(
         None, description="Where the state of the native stack lies; default: var/ in the checkout."

@@ -29,7 +29,7 @@ def test_no_two_components_share_a_port():
 def test_dependencies_come_first():
     names = [component.name for component in order(COMPONENTS)]
     for component in COMPONENTS:
-        for needed in component.depends_on:
+        for needed in component.waits_for:
             assert names.index(needed) < names.index(component.name)
 
 

@@ -8,7 +8,7 @@ import pytest
 from pytake.stack import deploy, owners
 from pytake.stack.components import BY_NAME, COMPONENTS
 from pytake.stack.deploy import Once, start
-from pytake.stack.errors import NotReady, StackError
+from pytake.stack.errors import StackError
 from pytake.stack.supervisor import ProcessInfo, State
 
 
@@ -88,7 +88,7 @@ async def test_what_runs_is_not_started_again(plain):
 async def test_one_that_keeps_ending_is_noticed_early_with_the_end_of_its_log(plain):
     (plain.logs / "redis.log").write_text("Bad directive\n")
     recorder = Recorder({"redis": [State.STARTING, State.BACKOFF] * 3})
-    with pytest.raises(NotReady, match="redis ends right after its start") as error:
+    with pytest.raises(StackError, match="redis ends right after its start") as error:
         await start(plain, recorder, components(redis=answering()), recorder)
     assert "Bad directive" in str(error.value)
 
@@ -98,19 +98,26 @@ async def test_one_that_never_gets_ready_is_given_up_with_its_last_answer(plain,
     impatient = type(plain).load(plain.root)
     recorder = Recorder()
     chosen = components(redis=answering(*["PING: LOADING"] * 10_000))
-    with pytest.raises(NotReady, match=r"redis is not ready after 0 s: PING: LOADING"):
+    with pytest.raises(StackError, match=r"redis is not ready after 0 s: PING: LOADING"):
         await start(impatient, recorder, chosen, recorder)
 
 
-async def test_the_first_failure_is_raised_itself_and_ends_the_others(plain, monkeypatch):
+async def test_what_does_not_depend_on_a_failure_is_started_all_the_same(plain, monkeypatch):
     def refuse(stack, component):
-        raise StackError("no port")
+        if component.name in {"redis", "jaeger"}:
+            raise StackError(f"no port for {component.name}")
 
     monkeypatch.setattr(owners, "require_free", refuse)
     recorder = Recorder()
-    with pytest.raises(StackError, match="no port"):
-        await start(plain, recorder, components(redis=answering(), pytake_api=answering()), recorder)
-    assert recorder.events == []
+    chosen = components(
+        redis=answering(), jaeger=answering(), pytake_api=answering(), grafana=answering(), postgres=answering()
+    )
+    with pytest.raises(StackError) as error:
+        await start(plain, recorder, chosen, recorder)
+    assert "no port for redis" in str(error.value)
+    assert "no port for jaeger" in str(error.value)
+    assert "not started, since they depend on it: pytake-api" in str(error.value)
+    assert {event for event in recorder.events if "ready" in event} == {"ready postgres", "ready grafana"}
 
 
 async def test_the_database_is_migrated_once_for_api_and_worker(plain, monkeypatch):
