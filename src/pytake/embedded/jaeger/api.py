@@ -66,7 +66,9 @@ class QueryApi:
         post = {
             "/api/archive/{trace_id}": self.archive, "/api/transform": self.transform, "/api/import": self.load,
         }  # fmt: skip
-        found: list[BaseRoute] = [Route(path, self._measured(path, handler), methods=["GET"]) for path, handler in get.items()]
+        found: list[BaseRoute] = [
+            Route(path, self._measured(path, handler), methods=["GET"]) for path, handler in get.items()
+        ]
         found += [Route(path, self._measured(path, handler), methods=["POST"]) for path, handler in post.items()]
         for path, method, handler in apiv3.routes(self.service, self._run):
             found.append(Route(path, self._measured(path, handler, v3=True), methods=[method]))
@@ -77,7 +79,7 @@ class QueryApi:
             began = time.perf_counter()
             try:
                 response = await handler(request)
-            except Exception as error:  # noqa: BLE001 (the API answers every fault in its own form)
+            except Exception as error:
                 status, text = _failure(error)
                 body = apiv3.failure(status, text) if v3 else envelope(None, errors=[{"code": status, "msg": text}])
                 headers = {"retry-after": "1"} if status == 503 else None
@@ -184,7 +186,9 @@ class QueryApi:
         service, errors = values.get("service"), params.boolean(values, "errors")
 
         def work() -> Any:
-            found = [link for link in self.service.dependencies(end, lookback) if service in ("", link.parent, link.child)]
+            found = [
+                link for link in self.service.dependencies(end, lookback) if service in ("", link.parent, link.child)
+            ]
             return envelope([
                 {"parent": link.parent, "child": link.child, "callCount": link.calls}
                 | ({"errorCount": link.errors} if errors else {})
@@ -279,12 +283,16 @@ def metrics_page(*, internal: bool, spans: SpanMetrics | None) -> Handler:
         own = own.removesuffix(b"# EOF\n")
         extra = spans.render(openmetrics).encode() if spans is not None else b""
         end = b"# EOF\n" if openmetrics else b""
-        return Response(own + extra + end, media_type=None, headers={"content-type": OPENMETRICS if openmetrics else TEXT})
+        return Response(
+            own + extra + end, media_type=None, headers={"content-type": OPENMETRICS if openmetrics else TEXT}
+        )
 
     return page
 
 
-def application(service: QueryService, spans: SpanMetrics | None, ready: Callable[[], bool], base_path: str = "") -> Starlette:
+def application(
+    service: QueryService, spans: SpanMetrics | None, ready: Callable[[], bool], base_path: str = ""
+) -> Starlette:
     """The application of port 16686."""
 
     async def health(_request: Request) -> Response:

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from pytake.embedded.jaeger import hashing
 from pytake.embedded.jaeger.arrow import pa
-from pytake.embedded.jaeger.proto import Resource, decode_columns, decode_ids, decode_raw
+from pytake.embedded.jaeger.proto import Resource, decode_columns, decode_raw
 
 I64 = npt.NDArray[np.int64]
 I32 = npt.NDArray[np.int32]
@@ -177,16 +177,42 @@ def _ops(
     encoded = pa.array(code).dictionary_encode()
     table = []
     for value in encoded.dictionary.to_pylist():
-        value, status_code = divmod(value, 3)
-        value, span_kind = divmod(value, 6)
-        service_code, name_code = divmod(value, len(names) + 1)
+        rest, status_code = divmod(value, 3)
+        rest, span_kind = divmod(rest, 6)
+        service_code, name_code = divmod(rest, len(names) + 1)
         table.append(Op(services[service_code], names[name_code], span_kind, status_code))
     return _numpy(encoded.indices).astype(np.int32), table
 
 
-def from_requests(bodies: list[bytes]) -> Columns:
-    """Columns of OTLP requests. Spans whose trace or span id is not usable (see :func:`usable`) are left out."""
-    resources = decode_columns(bodies).column(0).flatten()
+class Decoded(NamedTuple):
+    """A request that was decoded to be checked; handed on so that it is decoded once."""
+
+    resources: Any
+    spans: int
+    unusable: int
+
+
+def decode(body: bytes) -> Decoded:
+    """Decode a request and count its spans and those whose trace or span id is all zeros (or none).
+
+    Raises ``ValueError`` when an id has a wrong length.
+    """
+    resources = decode_columns([body]).column(0).flatten()
+    spans = resources.field("scope_spans").flatten().field("spans").flatten()
+    for name, width in (("trace_id", 16), ("span_id", 8), ("parent_span_id", 8)):
+        lengths = np.diff(_binary_data(spans.field(name))[0])
+        wrong = lengths[(lengths != width) & (lengths != 0)]
+        if len(wrong):
+            raise ValueError(f"{name}: expected {width} bytes, found {int(wrong[0])}")
+    usable = _fixed(spans.field("trace_id"), 16).any(axis=1) & (_ids(spans.field("span_id")) != 0)
+    return Decoded(resources, len(spans), len(spans) - int(usable.sum()))
+
+
+def from_requests(bodies: list[bytes], decoded: Sequence[Decoded | None] = ()) -> Columns:
+    """Columns of OTLP requests, of which some may be decoded already. Spans without a usable id are left out."""
+    known = [item.resources for item in decoded if item is not None]
+    whole = len(known) == len(bodies)
+    resources = pa.concat_arrays(known) if whole else decode_columns(bodies).column(0).flatten()
     scopes = resources.field("scope_spans").flatten()
     spans = scopes.field("spans").flatten()
     raw = decode_raw(bodies).column(0).flatten().field("scope_spans").flatten().field("spans").flatten()
@@ -243,20 +269,3 @@ def concat(parts: Sequence[Columns]) -> Columns:
         pairs=np.concatenate([part.pairs[part.pair_offsets[0] : part.pair_offsets[-1]] for part in parts]),
         spans=pa.concat_arrays([part.spans for part in parts]),
     )  # fmt: skip
-
-
-def count_unusable(body: bytes) -> tuple[int, int]:
-    """Spans of a request, and how many of them have a trace or span id of zeros (or none).
-
-    Raises ``ValueError`` when an id has a wrong length.
-    """
-    scopes = decode_ids(body).column(0).flatten().field("scope_spans").flatten()
-    spans = scopes.field("spans").flatten()
-    for name, width in (("trace_id", 16), ("span_id", 8), ("parent_span_id", 8)):
-        lengths = np.diff(_binary_data(spans.field(name))[0])
-        if len(lengths) and not ((lengths == width) | (lengths == 0)).all():
-            raise ValueError(
-                f"{name}: expected {width} bytes, found {int(lengths[(lengths != width) & (lengths != 0)][0])}"
-            )
-    usable = _fixed(spans.field("trace_id"), 16).any(axis=1) & (_ids(spans.field("span_id")) != 0)
-    return len(spans), len(spans) - int(usable.sum())

@@ -141,8 +141,8 @@ def _check_components(tree: dict[str, Any], where: str) -> None:
         for name in tree.get(section) or {}:
             if _kind(name) not in known:
                 raise ConfigError(
-                    f"{where}: {section}: {name!r} is not supported by pytake-jaeger (supported: {', '.join(sorted(known))});"
-                    " remove it or run the real Jaeger (docker)"
+                    f"{where}: {section}: {name!r} is not supported by pytake-jaeger; remove it or run the real Jaeger"
+                    f" (docker). Supported: {', '.join(sorted(known))}"
                 )
 
 
@@ -222,8 +222,8 @@ def _receivers(config: Config, reader: _Reader, receivers: dict[str, Any], used:
                 )
         if _kind(name) == "zipkin":
             config.zipkin = reader.endpoint("zipkin", options, "9411", _body_limit(options))
-        for protocol, more in protocols.items():
-            more = more or {}
+        for protocol, settings in protocols.items():
+            more = settings or {}
             if (name, protocol) == ("otlp", "grpc"):
                 limit = int(more.get("max_recv_msg_size_mib") or 4) * MIB
                 config.otlp_grpc = reader.endpoint("otlp_grpc", more, "4317", limit)

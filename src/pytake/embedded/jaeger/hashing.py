@@ -1,10 +1,11 @@
-"""64-bit hashes of attribute pairs and trace ids: what the index stores instead of the values.
+"""Hashes of attribute pairs and trace ids: what the index stores instead of the values.
 
-A pair's hash joins the hashes of its key and of the bytes of its ``AnyValue``. Two CRCs with different polynomials and
-an Adler sum give 64 bits of which 48 are independent: within one segment a false match is a one-in-a-billion event.
+A pair's hash joins the hashes of its key and of the bytes of its ``AnyValue``. Two CRCs with different polynomials
+give 48 independent bits: within one segment a false match is a one-in-a-billion event.
 """
 
 import binascii
+import contextlib
 import re
 import struct
 import zlib
@@ -27,7 +28,7 @@ _INTEGER = re.compile(r"[+-]?\d{1,19}")
 
 def text_hash(data: bytes) -> int:
     """Hash of one key or value."""
-    return zlib.crc32(data) | binascii.crc_hqx(data, 0) << 32 | (zlib.adler32(data) & 0xFFFF) << 48
+    return zlib.crc32(data) | binascii.crc_hqx(data, 0) << 32
 
 
 def text_hashes(values: Iterable[bytes]) -> U64:
@@ -61,10 +62,8 @@ def _any_values(text: str) -> Iterable[Any]:
         yield AnyValue(bool_value=text == "true")
     if _INTEGER.fullmatch(text) and -(2**63) <= int(text) < 2**63:
         yield AnyValue(int_value=int(text))
-    try:
+    with contextlib.suppress(ValueError):
         yield AnyValue(double_value=float(text))
-    except ValueError:
-        pass
     if text.startswith("["):
         try:
             items = orjson.loads(text)

@@ -1,10 +1,11 @@
 """What a search looks at: small arrays about spans that lie trace by trace, the traces in the order they began.
 
-An index describes one part of the store, in memory (:class:`HotPart`) or on disk (:class:`~.segment.Segment`). Attribute
-pairs that occur often in a segment have an exact bitmap of their rows; the others share a Bloom filter for each block of
-1,024 rows, so a rare value costs the reading of the few blocks that may hold it.
+An index describes one part of the store, in memory (:class:`HotPart`) or on disk (:class:`~.segment.Segment`).
+Attribute pairs that occur often in a segment have an exact bitmap of their rows; the others share a Bloom filter for
+each block of 1,024 rows, so a rare value costs the reading of the few blocks that may hold it.
 """
 
+import threading
 from dataclasses import dataclass
 from typing import Any
 
@@ -202,29 +203,42 @@ def _bloom(block_of: I64, pairs: U64, blocks: int) -> U8:
 
 
 class HotPart:
-    """Spans in memory, not yet in a segment."""
+    """Spans in memory, not yet in a segment; sorted and indexed when a query first looks at them."""
 
     def __init__(self, columns: Columns) -> None:
-        self.columns, self.index = arrange(columns)
-        starts = self.columns.start
-        self.first_us, self.last_us = int(starts.min()) // 1000, int(starts.max()) // 1000
+        self._columns = columns
+        self._index: Index | None = None
+        self._lock = threading.Lock()
+        self.first_us, self.last_us = int(columns.start.min()) // 1000, int(columns.start.max()) // 1000
         self.calls: Any = None
         """Its calls between services, counted when a query asks (:mod:`~.links`)."""
+
+    def __len__(self) -> int:
+        return len(self._columns)
+
+    @property
+    def columns(self) -> Columns:
+        """Its spans, in whatever order."""
+        return self._columns
 
     @property
     def ops(self) -> list[Op]:
         """Operations of its spans."""
-        return self.index.ops
+        return self._columns.ops
 
     def load(self) -> Index:
-        """Return the index."""
-        return self.index
+        """Return the index; :attr:`columns` are in its order from then on."""
+        with self._lock:
+            if self._index is None:
+                self._columns, self._index = arrange(self._columns)
+            return self._index
 
     def exact(self, pair: int) -> Bools | None:
         """Rows that carry the pair."""
-        hits = np.flatnonzero(self.columns.pairs == np.uint64(pair))
-        found = np.zeros(len(self.index), bool)
-        found[np.searchsorted(self.columns.pair_offsets, hits, side="right") - 1] = True
+        rows = len(self.load())
+        hits = np.flatnonzero(self._columns.pairs == np.uint64(pair))
+        found = np.zeros(rows, bool)
+        found[np.searchsorted(self._columns.pair_offsets, hits, side="right") - 1] = True
         return found
 
     def blocks(self, pair: int) -> Bools:
@@ -233,4 +247,5 @@ class HotPart:
 
     def spans(self, first: int, last: int) -> list[bytes]:
         """Bytes of the spans of rows ``first`` to ``last`` (exclusive)."""
-        return self.columns.span_bytes(first, last)
+        self.load()
+        return self._columns.span_bytes(first, last)

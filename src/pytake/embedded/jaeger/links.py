@@ -33,8 +33,10 @@ def _calls(part: Part) -> Calls | None:
         return part.calls()
     if isinstance(part, HotPart):
         if part.calls is None:
-            part.calls = summarise(part.columns, part.index)
-        return part.calls
+            index = part.load()
+            part.calls = summarise(part.columns, index)
+        counted: Calls = part.calls
+        return counted
     return None
 
 

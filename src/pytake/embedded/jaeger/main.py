@@ -7,6 +7,7 @@ import argparse
 import asyncio
 import gc
 import json
+import logging
 import os
 import signal
 import sys
@@ -89,9 +90,14 @@ class Server:
         config, store = self.config, self.store
 
         async def health(_request: Request) -> Response:
-            return JSONResponse({"status": "StatusOK" if self._ready else "StatusStarting"}, 200 if self._ready else 503)
+            return JSONResponse(
+                {"status": "StatusOK" if self._ready else "StatusStarting"}, 200 if self._ready else 503
+            )
 
-        internal, spans = api.metrics_page(internal=True, spans=None), api.metrics_page(internal=False, spans=self.span_metrics)
+        internal, spans = (
+            api.metrics_page(internal=True, spans=None),
+            api.metrics_page(internal=False, spans=self.span_metrics),
+        )
         found: list[tuple[str, Endpoint | None, Any]] = [
             ("query", config.query, api.application(self.query, self.span_metrics, self.ready, config.base_path)),
             ("otlp_http", config.otlp_http, _otlp(store, config.otlp_http)),
@@ -123,15 +129,15 @@ class Server:
             cleanup.callback(self.converter.close)
             if self.config.otlp_grpc is not None:
                 receiver = Receiver(self.store, "otlp", "grpc")
-                server, self.ports["otlp_grpc"] = receive_grpc.start(receiver, self.config.otlp_grpc)
-                cleanup.callback(lambda: server.stop(5).wait())
+                rpc, self.ports["otlp_grpc"] = receive_grpc.start(receiver, self.config.otlp_grpc)
+                cleanup.callback(lambda: rpc.stop(5).wait())
             servers = [_uvicorn(app) for _, _, app in sockets]
             tasks = [
-                asyncio.create_task(server._serve([sock]), name=name)  # noqa: SLF001 (serve() would take the signals, one server each)
+                asyncio.create_task(server._serve([sock]), name=name)
                 for server, (name, sock, _) in zip(servers, sockets, strict=True)
             ]
             await asyncio.to_thread(self.store.settle, 60)
-            while not all(server.started for server in servers) and not stop.is_set():
+            while not all(server.started for server in servers) and not stop.is_set():  # noqa: ASYNC110 (uvicorn has a flag)
                 await asyncio.sleep(0.01)
             self._ready = True
             log.info("jaeger_started", ports=self.ports, directory=str(self.config.directory), **self.store.figures())
@@ -165,8 +171,8 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="pytake-jaeger",
         description="Jaeger v2's APIs on an embedded trace store.",
-        epilog="Environment: PYTAKE_PORT_OFFSET, PYTAKE_JAEGER_{UI,OTLP_GRPC,OTLP_HTTP,THRIFT_HTTP,ZIPKIN,SAMPLING,HEALTH,"
-        "METRICS,SPAN_METRICS}_PORT, PYTAKE_JAEGER_MAX_DISK (10GB), and what the configuration names. "
+        epilog="Environment: PYTAKE_PORT_OFFSET, PYTAKE_JAEGER_{UI,OTLP_GRPC,OTLP_HTTP,THRIFT_HTTP,ZIPKIN,SAMPLING,"
+        "HEALTH,METRICS,SPAN_METRICS}_PORT, PYTAKE_JAEGER_MAX_DISK (10GB), and what the configuration names. "
         "Exit codes: 0 stopped, 1 a port or directory cannot be used, 2 a wrong flag or configuration.",
     )
     parser.add_argument("--config", required=True, type=Path, help="Jaeger v2's configuration file (YAML)")
@@ -176,7 +182,10 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _describe(config: Config) -> dict[str, Any]:
-    names = ("query", "otlp_grpc", "otlp_http", "thrift_http", "zipkin", "sampling", "health", "metrics", "span_metrics_page")
+    names = (
+        "query", "otlp_grpc", "otlp_http", "thrift_http", "zipkin", "sampling", "health", "metrics",
+        "span_metrics_page",
+    )  # fmt: skip
     found = {name: getattr(config, name) for name in names}
     return {
         "listen": {name: f"{point.host}:{point.port}" for name, point in found.items() if point is not None},
@@ -201,7 +210,11 @@ def main(argv: Sequence[str] | None = None) -> None:
                 config = replace(config, directory=Path(directory))
             if arguments.check:
                 found = _describe(config)
-                print(json.dumps(found) if arguments.json else "\n".join(f"{key}: {value}" for key, value in found.items()))
+                print(
+                    json.dumps(found)
+                    if arguments.json
+                    else "\n".join(f"{key}: {value}" for key, value in found.items())
+                )
                 return
             server = Server(config, options)
         except ConfigError as error:
@@ -221,6 +234,7 @@ def _logging() -> None:
     from pytake.telemetry.settings import TelemetrySettings  # noqa: PLC0415 (only the running server needs them)
     from pytake.telemetry.setup import configure  # noqa: PLC0415 (as above)
 
+    logging.getLogger("uvicorn").setLevel(logging.WARNING)
     configure("pytake-jaeger", settings=TelemetrySettings().model_copy(update={"sdk_disabled": True}))
 
 

@@ -15,7 +15,10 @@ _LINKS = (
 _PAGE = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>PyTake traces</title>
 <meta name="viewport" content="width=device-width, initial-scale=1">
-<style>body{{font:16px/1.5 system-ui,sans-serif;max-width:44rem;margin:3rem auto;padding:0 1rem}}code{{background:#8883;padding:0 .2em}}</style>
+<style>
+body{{font:16px/1.5 system-ui,sans-serif;max-width:44rem;margin:3rem auto;padding:0 1rem}}
+code{{background:#8883;padding:0 .2em}}
+</style>
 </head><body><h1>PyTake traces</h1>
 <p>The server runs and answers Jaeger's API; the pages are not built into this installation (<code>make web</code>).</p>
 <ul>{links}</ul>

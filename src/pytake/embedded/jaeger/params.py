@@ -142,7 +142,15 @@ def search(values: Values) -> Query:
 
 
 def checked(
-    *, service: str, operation: str, tags: dict[str, str], start_us: int, end_us: int, limit: int, low_us: int, high_us: int
+    *,
+    service: str,
+    operation: str,
+    tags: dict[str, str],
+    start_us: int,
+    end_us: int,
+    limit: int,
+    low_us: int,
+    high_us: int,
 ) -> Query:
     """A query whose values fit together."""
     if not service:
@@ -198,7 +206,9 @@ def search_v3(fields: Mapping[str, Any]) -> Query:
     low, high = plain.get("start_time_min"), plain.get("start_time_max")
     if not low or not high:
         raise ParameterError("query.start_time_min and query.start_time_max are required")
-    values = Values([(f"query.{name}", str(plain[name])) for name in ("duration_min", "duration_max") if plain.get(name)])
+    values = Values(
+        [(f"query.{name}", str(plain[name])) for name in ("duration_min", "duration_max") if plain.get(name)]
+    )
     attributes = plain.get("attributes") or {}
     if isinstance(attributes, str):
         attributes = json_tags(attributes, "query.attributes")

@@ -13,14 +13,15 @@ from google.protobuf.descriptor import FieldDescriptor
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, InstrumentationScope, KeyValue
 from opentelemetry.proto.resource.v1.resource_pb2 import Resource
-from opentelemetry.proto.trace.v1.trace_pb2 import Span
+from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 from ptars import HandlerPool
 
 from pytake.embedded.jaeger.arrow import pa
 
 __all__ = [
-    "AnyValue", "ExportTraceServiceRequest", "InstrumentationScope", "KeyValue", "Resource", "Span", "decode_columns",
-    "decode_ids", "decode_raw",
+    "AnyValue", "ExportTraceServiceRequest", "InstrumentationScope", "KeyValue", "Resource", "Span", "Status",
+    "decode_columns",
+    "decode_raw",
 ]  # fmt: skip
 
 _F = descriptor_pb2.FieldDescriptorProto
@@ -39,10 +40,6 @@ _TRIMMED: dict[str, list[tuple[str, int, Any, bool]]] = {
     "ColumnScope": [("scope", 1, _BYTES, False), ("spans", 2, "ColumnSpan", True)],
     "ColumnResource": [("resource", 1, _BYTES, False), ("scope_spans", 2, "ColumnScope", True)],
     "Columns": [("resource_spans", 1, "ColumnResource", True)],
-    "IdSpan": [("trace_id", 1, _BYTES, False), ("span_id", 2, _BYTES, False), ("parent_span_id", 4, _BYTES, False)],
-    "IdScope": [("spans", 2, "IdSpan", True)],
-    "IdResource": [("scope_spans", 2, "IdScope", True)],
-    "Ids": [("resource_spans", 1, "IdResource", True)],
     "RawScope": [("spans", 2, _BYTES, True)],
     "RawResource": [("scope_spans", 2, "RawScope", True)],
     "Raw": [("resource_spans", 1, "RawResource", True)],
@@ -65,9 +62,9 @@ def _file() -> descriptor_pb2.FileDescriptorProto:
 
 
 _POOL = descriptor_pool.DescriptorPool()
-_POOL.Add(_file())  # type: ignore[no-untyped-call]  # protobuf's stubs leave Add untyped
-_HANDLERS = HandlerPool([_POOL.FindFileByName("pytake_trimmed_otlp.proto")])  # type: ignore[no-untyped-call]  # as above
-_DESCRIPTORS = {name: _POOL.FindMessageTypeByName(f"pytake.otlp.{name}") for name in ("Columns", "Ids", "Raw")}  # type: ignore[no-untyped-call]  # as above
+_POOL.Add(_file())
+_HANDLERS = HandlerPool([_POOL.FindFileByName("pytake_trimmed_otlp.proto")])
+_DESCRIPTORS = {name: _POOL.FindMessageTypeByName(f"pytake.otlp.{name}") for name in ("Columns", "Raw")}
 _FAST = {name: _HANDLERS.get_for_message(descriptor) for name, descriptor in _DESCRIPTORS.items()}
 
 
@@ -103,11 +100,6 @@ def _decode(name: str, bodies: list[bytes]) -> Any:
 def decode_columns(bodies: list[bytes]) -> Any:
     """Arrow record batch of ``Columns``, one row a request. The bodies have been parsed by protobuf before."""
     return _decode("Columns", bodies)
-
-
-def decode_ids(body: bytes) -> Any:
-    """Arrow record batch of ``Ids`` of one request."""
-    return _decode("Ids", [body])
 
 
 def decode_raw(bodies: list[bytes]) -> Any:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from google.protobuf.message import DecodeError
 
-from pytake.embedded.jaeger.columns import count_unusable
+from pytake.embedded.jaeger.columns import Decoded, decode
 from pytake.embedded.jaeger.proto import ExportTraceServiceRequest
 from pytake.embedded.jaeger.store import OverloadedError, Store, StoreClosedError
 from pytake.telemetry import catalog_embedded as metrics
@@ -32,6 +32,7 @@ class Accepted:
 
     spans: int
     rejected: int
+    decoded: Decoded | None = None
 
     @property
     def message(self) -> str:
@@ -52,10 +53,10 @@ class Receiver:
         """Parse the whole request. Raises :class:`MalformedError`."""
         try:
             ExportTraceServiceRequest.FromString(body)
-            total, unusable = count_unusable(body)
+            decoded = decode(body)
         except (DecodeError, ValueError) as error:
             raise MalformedError(f"not an OTLP trace request: {error}") from error
-        return Accepted(total - unusable, unusable)
+        return Accepted(decoded.spans - decoded.unusable, decoded.unusable, decoded)
 
     def _count(self, accepted: Accepted, error: Exception | None) -> Accepted:
         if error is not None:
@@ -76,7 +77,7 @@ class Receiver:
         deadline = time.monotonic() + WAIT_SECONDS
         while True:
             try:
-                self._store.append(body, accepted.spans)
+                self._store.append(body, accepted.spans, accepted.decoded)
             except OverloadedError as error:
                 if time.monotonic() > deadline:
                     return self._count(accepted, _busy(error))
@@ -95,12 +96,12 @@ class Receiver:
         finished: asyncio.Future[Exception | None] = loop.create_future()
 
         def done(error: Exception | None) -> None:
-            loop.call_soon_threadsafe(lambda: finished.done() or finished.set_result(error))
+            loop.call_soon_threadsafe(_finish, finished, error)
 
         deadline = time.monotonic() + WAIT_SECONDS
         while True:
             try:
-                self._store.submit(body, accepted.spans, done)
+                self._store.submit(body, accepted.spans, done, accepted.decoded)
                 break
             except OverloadedError as error:
                 if time.monotonic() > deadline:
@@ -109,6 +110,11 @@ class Receiver:
             except StoreClosedError as error:
                 return self._count(accepted, _busy(error))
         return self._count(accepted, await finished)
+
+
+def _finish(future: "asyncio.Future[Exception | None]", error: Exception | None) -> None:
+    if not future.done():
+        future.set_result(error)
 
 
 def _busy(error: Exception) -> UnavailableError:

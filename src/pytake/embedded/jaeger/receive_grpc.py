@@ -6,8 +6,8 @@ from typing import Any
 import grpc
 from google.protobuf.any_pb2 import Any as AnyMessage
 from google.protobuf.duration_pb2 import Duration
-from google.rpc.error_details_pb2 import RetryInfo
-from google.rpc.status_pb2 import Status
+from google.rpc.error_details_pb2 import RetryInfo  # type: ignore[import-untyped]  # published without types
+from google.rpc.status_pb2 import Status  # type: ignore[import-untyped]  # published without types
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 
 from pytake.embedded.common.serving import PortTakenError
@@ -19,7 +19,7 @@ THREADS = 16
 _DETAILS = "grpc-status-details-bin"
 
 
-class TraceService(grpc.GenericRpcHandler):
+class TraceService(grpc.GenericRpcHandler):  # type: ignore[type-arg]  # generic in the stubs only
     """``TraceService/Export``."""
 
     def __init__(self, receiver: Receiver) -> None:

@@ -5,7 +5,7 @@ from collections.abc import MutableMapping
 from typing import Any
 
 import orjson
-from google.rpc.status_pb2 import Status
+from google.rpc.status_pb2 import Status  # type: ignore[import-untyped]  # published without types
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 
 from pytake.embedded.jaeger import otlpjson, zipkin

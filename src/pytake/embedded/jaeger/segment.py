@@ -1,14 +1,15 @@
 """Segments: two files that never change.
 
-``<number>.parquet`` holds the spans (their own OTLP bytes in the column ``span``) beside columns that any Parquet reader
-can query; one row group is one block of the index. ``<number>.idx`` holds the index: a JSON header and zstd-compressed
-arrays. The Parquet file is renamed into place last, so a segment exists whole or not at all.
+``<number>.parquet`` holds the spans (their own OTLP bytes in the column ``span``) beside columns that any Parquet
+reader can query; one row group is one block of the index. ``<number>.idx`` holds the index: a JSON header and arrays,
+each compressed. The Parquet file is renamed into place last, so a segment exists whole or not at all.
 """
 
 import os
 import struct
 import threading
 from collections import OrderedDict
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -113,7 +114,8 @@ def _write_index(path: Path, index: Index, tags: Tags, calls: Calls, number: int
     last = index.base + int(index.start.max())
     header = orjson.dumps({
         "number": number, "rows": len(index), "traces": len(index.trace_id), "base": index.base, "last": last,
-        "ops": [list(op) for op in index.ops], "resource_sizes": resource_sizes, "scope_sizes": scope_sizes, "layout": layout,
+        "ops": [list(op) for op in index.ops], "resource_sizes": resource_sizes, "scope_sizes": scope_sizes,
+        "layout": layout,
     })  # fmt: skip
     with path.open("wb") as file:
         file.write(_LENGTH.pack(_MAGIC, len(header)) + header)
@@ -182,7 +184,7 @@ class Segment:
             blobs = self._read((*_INDEX_ARRAYS, "resources", "scopes"))
             for name, sizes in zip(("resources", "scopes"), self._sizes, strict=True):
                 ends = np.cumsum([0, *sizes]).tolist()
-                blobs[name] = [blobs[name][a:b] for a, b in zip(ends[:-1], ends[1:], strict=True)]
+                blobs[name] = [blobs[name][a:b] for a, b in pairwise(ends)]
             index = Index(base=self.first_us, ops=self.ops, **blobs)
             self._cache.parts.put((self.number, "index"), index, index.nbytes)
         return index

@@ -33,17 +33,18 @@ def _measured(operation: str) -> Iterator[None]:
         result = "ok"
         raise
     finally:
-        labels = {"kind": "badger", "operation": operation, "result": result}
-        metrics.JAEGER_STORAGE_REQUESTS.inc(**labels)
-        metrics.JAEGER_STORAGE_SECONDS.observe(time.perf_counter() - began, **labels)
+        seconds = time.perf_counter() - began
+        metrics.JAEGER_STORAGE_REQUESTS.labels(kind="badger", operation=operation, result=result).inc()
+        metrics.JAEGER_STORAGE_SECONDS.labels(kind="badger", operation=operation, result=result).observe(seconds)
 
 
 class QueryService:
     """Reads traces."""
 
     def __init__(
-        self, store: Store, archive: Archive | None = None, *, max_skew_seconds: float = 0.0, importer: Receiver | None = None
-    ) -> None:
+        self, store: Store, archive: Archive | None = None, *, max_skew_seconds: float = 0.0,
+        importer: Receiver | None = None,
+    ) -> None:  # fmt: skip
         self._store, self._archive, self._importer = store, archive, importer
         self._skew_ns = int(max_skew_seconds * 1e9)
 
@@ -110,8 +111,9 @@ class QueryService:
         compute: dict[str, tuple[str, str, Callable[[], dict[tuple[str, ...], Any]]]] = {
             "latencies": ("latencies", f"{quantile:.2f}th quantile latency, grouped by {grouped}",
                           lambda: metricsquery.latencies(self._store, query, quantile)),
-            "calls": ("call_rate", f"calls/sec, grouped by {grouped}", lambda: metricsquery.call_rates(self._store, query)),
-            "errors": ("error_rate", f"error rate, computed as a fraction of errors/sec over calls/sec, grouped by {grouped}",
+            "calls": ("call_rate", f"calls/sec, grouped by {grouped}",
+                      lambda: metricsquery.call_rates(self._store, query)),
+            "errors": ("error_rate", f"error rate, as a fraction of errors/sec over calls/sec, grouped by {grouped}",
                        lambda: metricsquery.error_rates(self._store, query)),
         }  # fmt: skip
         suffix, help, run = compute[kind]

@@ -81,7 +81,7 @@ class SpanMetrics:
 
     def _labels(self, columns: Columns) -> tuple[npt.NDArray[np.int64], list[Labels]]:
         """Code of each span, and the labels of each code."""
-        plain = [
+        plain: list[Labels] = [
             (op.service, op.name, f"SPAN_KIND_{_KINDS[op.kind]}", f"STATUS_CODE_{_STATUS[op.status]}")
             for op in columns.ops
         ]

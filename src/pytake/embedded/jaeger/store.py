@@ -11,12 +11,12 @@ from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
 from pytake.embedded.jaeger import segment, wal
-from pytake.embedded.jaeger.columns import Columns, Op, concat, from_requests
+from pytake.embedded.jaeger.columns import Columns, Decoded, Op, concat, from_requests
 from pytake.embedded.jaeger.index import Bools, HotPart, Index, arrange
 from pytake.embedded.jaeger.segment import Segment, SegmentCache
 from pytake.embedded.jaeger.tail_sampling import TailSampler
@@ -70,7 +70,17 @@ class Part(Protocol):
 class _Request:
     body: bytes
     spans: int
+    decoded: Decoded | None
     done: Callable[[Exception | None], None]
+
+
+class _Indexing(NamedTuple):
+    """A request on its way from the log to memory."""
+
+    generation: "_Generation"
+    body: bytes
+    spans: int
+    decoded: Decoded | None
 
 
 @dataclass(slots=True)
@@ -88,16 +98,16 @@ class _Generation:
         return self.log.number
 
 
-def _columns(bodies: list[bytes]) -> Columns | None:
+def _columns(bodies: list[bytes], decoded: Sequence[Decoded | None] = ()) -> Columns | None:
     """Columns of requests; one that cannot be decoded (it was checked, so a fault of ours) is logged and left out."""
     try:
-        return from_requests(bodies)
+        return from_requests(bodies, decoded)
     except Exception as error:
         if len(bodies) == 1:
             log.error("trace_request_not_indexed", bytes=len(bodies[0]), error=repr(error))
             return None
-    decoded = [columns for body in bodies if (columns := _columns([body])) is not None]
-    return concat(decoded) if decoded else None
+    good = [columns for body in bodies if (columns := _columns([body])) is not None]
+    return concat(good) if good else None
 
 
 class Store:
@@ -116,7 +126,7 @@ class Store:
         self._indexed = threading.Condition(self._lock)
         self._flush_wanted = threading.Condition(self._lock)
         self._incoming: deque[_Request] = deque()
-        self._to_index: deque[tuple[_Generation, bytes, int]] = deque()
+        self._to_index: deque[_Indexing] = deque()
         self._pending_bytes = 0
         self._pending_spans = 0
         self._waiters = 0
@@ -160,7 +170,7 @@ class Store:
         generation = _Generation(wal.WriteAheadLog(path.parent, int(path.stem)), time.monotonic(), closed_at=0.0)
         self._generations.append(generation)
         for body, spans in bodies:
-            self._hand_over(generation, body, spans)
+            self._hand_over(_Indexing(generation, body, spans, None))
 
     def close(self) -> None:
         """Finish what was acknowledged; the spans in memory stay in the log and are read back at the next start."""
@@ -180,7 +190,9 @@ class Store:
         return generation
 
     # --- writing -----------------------------------------------------------------------------------------------------
-    def submit(self, body: bytes, spans: int, done: Callable[[Exception | None], None]) -> None:
+    def submit(
+        self, body: bytes, spans: int, done: Callable[[Exception | None], None], decoded: Decoded | None = None
+    ) -> None:
         """Queue a checked OTLP request; ``done`` is called from another thread when it is on disk (or failed).
 
         Raises :class:`OverloadedError` when too much is waiting already, :class:`StoreClosedError` while stopping.
@@ -192,10 +204,10 @@ class Store:
             if self._pending_bytes > self.options.pending_bytes or waiting > self.options.waiting_generations:
                 raise OverloadedError
             self._pending_bytes += len(body)
-            self._incoming.append(_Request(body, spans, done))
+            self._incoming.append(_Request(body, spans, decoded, done))
             self._incoming_ready.notify()
 
-    def append(self, body: bytes, spans: int, *, timeout: float = 30.0) -> None:
+    def append(self, body: bytes, spans: int, decoded: Decoded | None = None, *, timeout: float = 30.0) -> None:
         """:meth:`submit` and wait until it is on disk."""
         finished, failures = threading.Event(), []
 
@@ -203,7 +215,7 @@ class Store:
             failures.append(error)
             finished.set()
 
-        self.submit(body, spans, done)
+        self.submit(body, spans, done, decoded)
         if not finished.wait(timeout):
             raise TimeoutError(f"not on disk after {timeout:g} s")
         if failures[0] is not None:
@@ -232,7 +244,7 @@ class Store:
                 continue
             with self._lock:
                 for request in requests:
-                    self._hand_over(generation, request.body, request.spans, queued=True)
+                    self._hand_over(_Indexing(generation, request.body, request.spans, request.decoded), queued=True)
                 self._accepted += len(requests)
                 if self._full(generation):
                     self._rotate(generation)
@@ -241,13 +253,13 @@ class Store:
             for request in requests:
                 request.done(None)
 
-    def _hand_over(self, generation: _Generation, body: bytes, spans: int, *, queued: bool = False) -> None:
-        self._to_index.append((generation, body, spans))
-        self._pending_spans += spans
-        self._pending_bytes += 0 if queued else len(body)
-        generation.spans += spans
+    def _hand_over(self, item: _Indexing, *, queued: bool = False) -> None:
+        self._to_index.append(item)
+        self._pending_spans += item.spans
+        self._pending_bytes += 0 if queued else len(item.body)
+        item.generation.spans += item.spans
         if not queued:
-            generation.unindexed += 1
+            item.generation.unindexed += 1
             self._accepted += 1
 
     def _full(self, generation: _Generation) -> bool:
@@ -274,32 +286,35 @@ class Store:
                     self._rotate(current)
                 chunk = self._next_chunk()
             if chunk:
-                self._index(chunk[0][0], [body for _, body, _ in chunk])
+                generation = chunk[0].generation
+                self._index(generation, chunk)
                 with self._lock:
                     self._searchable += len(chunk)
-                    chunk[0][0].unindexed -= len(chunk)
-                    self._pending_bytes -= sum(len(body) for _, body, _ in chunk)
-                    self._pending_spans -= sum(spans for _, _, spans in chunk)
+                    generation.unindexed -= len(chunk)
+                    self._pending_bytes -= sum(len(item.body) for item in chunk)
+                    self._pending_spans -= sum(item.spans for item in chunk)
                     self._indexed.notify_all()
-                    if chunk[0][0].closed_at is not None:
+                    if generation.closed_at is not None:
                         self._flush_wanted.notify()
 
-    def _next_chunk(self) -> list[tuple[_Generation, bytes, int]]:
-        chunk: list[tuple[_Generation, bytes, int]] = []
+    def _next_chunk(self) -> list[_Indexing]:
+        chunk: list[_Indexing] = []
         spans = 0
-        while self._to_index and spans < CHUNK_SPANS and (not chunk or self._to_index[0][0] is chunk[0][0]):
+        while self._to_index and spans < CHUNK_SPANS:
+            if chunk and self._to_index[0].generation is not chunk[0].generation:
+                break
             chunk.append(self._to_index.popleft())
-            spans += chunk[-1][2]
+            spans += chunk[-1].spans
         return chunk
 
-    def _index(self, generation: _Generation, bodies: list[bytes]) -> None:
-        columns = _columns(bodies)
+    def _index(self, generation: _Generation, chunk: list[_Indexing]) -> None:
+        columns = _columns([item.body for item in chunk], [item.decoded for item in chunk])
         if columns is None or len(columns) == 0:
             return
         if self._on_spans is not None:
             self._on_spans(columns)
         parts = list(generation.parts)
-        while parts and len(parts[-1].index) < 2 * len(columns) and len(parts[-1].index) + len(columns) <= MERGE_SPANS:
+        while parts and len(parts[-1]) < 2 * len(columns) and len(parts[-1]) + len(columns) <= MERGE_SPANS:
             columns = concat([parts.pop().columns, columns])
         part = HotPart(columns)
         with self._lock:

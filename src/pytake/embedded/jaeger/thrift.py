@@ -6,20 +6,21 @@ would cost three times as much.
 
 import io
 import struct
+import sys
 from pathlib import Path
 from typing import Any
 
 import thriftpy2
-from thriftpy2.protocol.cybin import TCyBinaryProtocol
-from thriftpy2.transport.buffered import TCyBufferedTransport
-
-from pytake.embedded.jaeger.proto import AnyValue, KeyValue
+from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
+from thriftpy2.protocol.cybin import TCyBinaryProtocol  # type: ignore[attr-defined]  # compiled, no stub
+from thriftpy2.transport.buffered import TCyBufferedTransport  # type: ignore[attr-defined]  # compiled, no stub
 
 _IDL = thriftpy2.load(str(Path(__file__).with_name("jaeger.thrift")), module_name="pytake_jaeger_thrift")
 _STRING, _DOUBLE, _BOOL, _LONG, _BINARY = range(5)
 _KINDS = {b"internal": 1, b"server": 2, b"client": 3, b"producer": 4, b"consumer": 5}
 _IDS, _SPAN_ID, _TIMES = struct.Struct(">QQ"), struct.Struct(">Q"), struct.Struct("<Q")
 _MASK = 2**64 - 1
+_CHILD_OF = KeyValue(key="opentracing.ref_type", value=AnyValue(string_value="child_of")).SerializeToString()
 _CACHE_LIMIT = 20_000
 _encoded: dict[Any, bytes] = {}
 _STATUS = (b"otel.status_code", b"otel.status_description", b"w3c.tracestate")
@@ -43,6 +44,11 @@ class _Source:
         if not data:
             raise EOFError("it ends too early")
         return data
+
+
+def convert(body: bytes) -> bytes:
+    """A batch as a serialised OTLP request. Raises :class:`ThriftError`."""
+    return to_otlp(decode(body))
 
 
 def decode(body: bytes) -> Any:
@@ -119,13 +125,14 @@ def to_otlp(batch: Any) -> bytes:
 
 def _span(span: Any) -> bytes:
     start = span.startTime * 1000
+    end = start + span.duration * 1000
     parent, links = span.parentSpanId, b""
     if span.references:
         parent, links = _references(span)
     parts = [
         b"\x0a\x10", _IDS.pack(span.traceIdHigh & _MASK, span.traceIdLow & _MASK),
         b"\x12\x08", _SPAN_ID.pack(span.spanId & _MASK),
-        _field(b"\x2a", span.operationName), b"\x39", _TIMES.pack(start), b"\x41", _TIMES.pack(start + span.duration * 1000),
+        _field(b"\x2a", span.operationName), b"\x39", _TIMES.pack(start), b"\x41", _TIMES.pack(end),
     ]  # fmt: skip
     if parent:
         parts += (b"\x22\x08", _SPAN_ID.pack(parent & _MASK))
@@ -196,3 +203,23 @@ def _event(log: Any) -> bytes:
         else:
             out += _field(b"\x1a", _pair(field))
     return out
+
+
+FRAME = struct.Struct("<BI")
+
+
+def _serve() -> None:
+    """Convert batches from standard input to standard output until it ends; frames of status, length, bytes."""
+    source, target = sys.stdin.buffer, sys.stdout.buffer
+    while header := source.read(FRAME.size):
+        _, length = FRAME.unpack(header)
+        try:
+            status, answer = 0, convert(source.read(length))
+        except ThriftError as error:
+            status, answer = 1, str(error).encode()
+        target.write(FRAME.pack(status, len(answer)) + answer)
+        target.flush()
+
+
+if __name__ == "__main__":
+    _serve()

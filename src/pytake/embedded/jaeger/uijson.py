@@ -6,7 +6,14 @@ from typing import Any
 from pytake.embedded.jaeger import values
 from pytake.embedded.jaeger.adjust import Node, host_of, tree
 from pytake.embedded.jaeger.columns import ERROR, UNKNOWN_SERVICE
-from pytake.embedded.jaeger.proto import ExportTraceServiceRequest, InstrumentationScope, KeyValue, Resource, Span
+from pytake.embedded.jaeger.proto import (
+    ExportTraceServiceRequest,
+    InstrumentationScope,
+    KeyValue,
+    Resource,
+    Span,
+    Status,
+)
 from pytake.embedded.jaeger.search import KINDS, StoredSpan
 
 _PARENT_LINK = "child_of"
@@ -135,6 +142,7 @@ def _moved(items: list[StoredSpan]) -> dict[int, int]:
 
 # --- import ----------------------------------------------------------------------------------------------------------
 def identity(text: object, width: int) -> bytes:
+    """An id of ``width`` bytes from hexadecimal text; missing leading zeros are added. Raises ``ValueError``."""
     if not isinstance(text, str) or not 0 < len(text) <= 2 * width:
         raise ValueError(f"not an id of at most {2 * width} hexadecimal digits: {text!r}")
     try:
@@ -189,17 +197,16 @@ def _import_trace(request: ExportTraceServiceRequest, trace: dict[str, Any]) -> 
     groups: dict[tuple[str, str, str], Any] = {}
     for entry in trace["spans"]:
         tags = {tag["key"]: tag for tag in entry.get("tags") or []}
-        scope = tuple(str(tags.get(key, {}).get("value", "")) for key in ("otel.scope.name", "otel.scope.version"))
-        key = (entry["processID"] if "processID" in entry else "", *scope)
+        name, version = (str(tags.get(key, {}).get("value", "")) for key in ("otel.scope.name", "otel.scope.version"))
+        key = (str(entry.get("processID", "")), name, version)
         if key not in groups:
             process = entry.get("process") or trace.get("processes", {})[key[0]]
             added = request.resource_spans.add()
-            name = added.resource.attributes.add(key="service.name")
-            name.value.string_value = process["serviceName"]
+            added.resource.attributes.add(key="service.name").value.string_value = process["serviceName"]
             for tag in process.get("tags") or []:
                 set_tag(added.resource.attributes.add(), tag)
             groups[key] = added.scope_spans.add()
-            groups[key].scope.name, groups[key].scope.version = scope
+            groups[key].scope.name, groups[key].scope.version = name, version
         _import_span(groups[key].spans.add(), entry, tags)
 
 
@@ -218,10 +225,10 @@ def _import_span(span: Span, entry: dict[str, Any], tags: dict[str, Any]) -> Non
         if key not in _STATUS_KEYS and not (key == "error" and "otel.status_code" in tags):
             set_tag(span.attributes.add(), tag)
     kind = tags.get("span.kind", {}).get("value", "")
-    span.kind = KINDS.index(kind) if kind in KINDS else 0
+    span.kind = Span.SpanKind.ValueType(KINDS.index(kind) if kind in KINDS else 0)
     status = tags.get("otel.status_code", {}).get("value")
     failed = status == "ERROR" or tags.get("error", {}).get("value") in (True, "true")
-    span.status.code = ERROR if failed else 1 if status == "OK" else 0
+    span.status.code = Status.StatusCode.ValueType(ERROR if failed else 1 if status == "OK" else 0)
     span.status.message = str(tags.get("otel.status_description", {}).get("value", ""))
     span.trace_state = str(tags.get("w3c.tracestate", {}).get("value", ""))
     for log in entry.get("logs") or []:

@@ -1,8 +1,8 @@
 """The write-ahead log: a request is acknowledged when its record is on disk.
 
-One file a generation, ``wal/<number>.wal``; when the generation has become a segment, its file is deleted. A record is a
-header (length, spans, CRC of the body) and the body, an OTLP request. A torn record at the end of a file (a crash while
-writing: never acknowledged) ends the reading; one in the middle is an error that is logged with its place.
+One file a generation, ``wal/<number>.wal``; when the generation has become a segment, its file is deleted. A record is
+a header (length, spans, CRC of the body) and the body, an OTLP request. A record that is torn or damaged (a crash while
+writing: it was never acknowledged) ends the reading and is cut off.
 """
 
 import os

@@ -5,10 +5,11 @@ from typing import Any
 
 import orjson
 
-from pytake.embedded.jaeger.proto import ExportTraceServiceRequest, Resource, Span
+from pytake.embedded.jaeger.proto import ExportTraceServiceRequest, Resource, Span, Status
 from pytake.embedded.jaeger.uijson import identity
 
 _KINDS = {"SERVER": 2, "CLIENT": 3, "PRODUCER": 4, "CONSUMER": 5}
+_REMOTE = {"serviceName": "peer.service", "ipv4": "net.peer.ip", "ipv6": "net.peer.ip", "port": "net.peer.port"}
 
 
 class ZipkinError(ValueError):
@@ -53,12 +54,12 @@ def _fill(span: Span, entry: dict[str, Any]) -> None:
     if entry.get("parentId"):
         span.parent_span_id = identity(entry["parentId"], 8)
     span.name = str(entry.get("name") or "")
-    span.kind = _KINDS.get(entry.get("kind") or "", 0)
+    span.kind = Span.SpanKind.ValueType(_KINDS.get(entry.get("kind") or "", 0))
     span.start_time_unix_nano = int(entry.get("timestamp") or 0) * 1000
     span.end_time_unix_nano = span.start_time_unix_nano + int(entry.get("duration") or 0) * 1000
     for key, value in (entry.get("tags") or {}).items():
         if key == "error":
-            span.status.code = 2
+            span.status.code = Status.STATUS_CODE_ERROR
             span.status.message = "" if value == "true" else str(value)
         else:
             span.attributes.add(key=key).value.string_value = str(value)
