@@ -68,15 +68,18 @@ class Channels:
 
     inbox: Inbox
     environment: dict[str, str]
+    refuse: set[str]
+    """HTTP channels that answer 500 while they stand here."""
 
 
 @contextmanager
 def open_channels(host: str = "127.0.0.1") -> Iterator[Channels]:
     """Receivers on free ports of ``host`` until the block ends."""
     inbox = Inbox()
+    refuse: set[str] = set()
     port = _free_port(host)
     mail = Controller(_Mail(inbox), hostname=host, port=port)
-    http = ThreadingHTTPServer((host, 0), _handler(inbox))
+    http = ThreadingHTTPServer((host, 0), _handler(inbox, refuse))
     thread = threading.Thread(target=http.serve_forever, name="drill-http", daemon=True)
     thread.start()
     mail.start()
@@ -94,6 +97,7 @@ def open_channels(host: str = "127.0.0.1") -> Iterator[Channels]:
                 "ONCALL_WEBHOOK_URL": f"{base}/oncall",
                 "HEARTBEAT_WEBHOOK_URL": f"{base}/heartbeat",
             },
+            refuse,
         )
     finally:
         mail.stop()
@@ -140,7 +144,7 @@ def _take(inbox: Inbox, channel: str, payload: dict[str, Any]) -> None:
         inbox.add(channel, alert["labels"].get("alertname", ""), alert["status"], json.dumps(alert))
 
 
-def _handler(inbox: Inbox) -> type[BaseHTTPRequestHandler]:
+def _handler(inbox: Inbox, refuse: set[str]) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         """POST /slack, /oncall, /heartbeat."""
 
@@ -149,6 +153,9 @@ def _handler(inbox: Inbox) -> type[BaseHTTPRequestHandler]:
             channel = self.path.strip("/")
             if channel not in {"slack", "oncall", "heartbeat"} or not 0 < length <= MAX_BODY:
                 self.send_error(404)
+                return
+            if channel in refuse:
+                self.send_error(500)
                 return
             try:
                 _take(inbox, channel, json.loads(self.rfile.read(length)))

@@ -1,0 +1,128 @@
+"""The drill's own stack: environment ``drill``, other ports, other data, channels that lead to local receivers.
+
+``monitoring/`` is copied below the drill's state; there quiet hours are taken out of Alertmanager's routes (a drill at
+night must see tickets too) and, with a factor above one, every duration is divided (:mod:`~pytake.stack.drill.fast`).
+"""
+
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from pytake.stack.components import Group
+from pytake.stack.deploy import Progress, deploy
+from pytake.stack.drill.fast import scale_document
+from pytake.stack.envfile import ensure_env_file, read_env
+from pytake.stack.layout import Stack, checkout
+from pytake.stack.settings import StackSettings
+from pytake.stack.supervisor import Supervisor
+
+OFFSET = 20_000
+NUMBERS = ("token", "blocked", "quality", "paced", "ours", "recipient", "silent", "plain")
+"""Slugs of the drill's WhatsApp numbers: faults of one number leave the others alone."""
+
+SETTINGS = {
+    "PYTAKE_SANDBOX_RATE": "240",
+    "PYTAKE_SANDBOX_DAY_CURVE": "false",
+    "PYTAKE_SANDBOX_SPEED": "20",
+    "PYTAKE_SANDBOX_CUSTOMERS": "2000",
+    "PYTAKE_POLL_INTERVAL": "3",
+    "PYTAKE_GAUGES_INTERVAL": "2",
+    "PYTAKE_DATABASE_TIMEOUT": "7",
+    "PYTAKE_OPENAI_TIMEOUT": "40",
+    "PYTAKE_AI_BREAKER_SECONDS": "20",
+    "PYTAKE_META_TIMEOUT": "10",
+    "PYTAKE_AI_BUDGET_USD_PER_DAY": "1000",
+    "OTEL_TRACES_SAMPLER_ARG": "0.05",
+}
+_REAL = ("PYTAKE_INSTANCES_FILE", "PYTAKE_OPENAI_API_KEY", "PYTAKE_ONCALL_NUMBER", "PYTAKE_WITHOUT")
+
+
+@dataclass(frozen=True)
+class Arena(Stack):
+    """The drill's stack; its ``monitoring`` is the changed copy."""
+
+    @property
+    def monitoring(self) -> Path:
+        """The copy that this drill runs with."""
+        return self.state / "monitoring"
+
+    @property
+    def source(self) -> Path:
+        """The committed configuration."""
+        return self.root / "monitoring"
+
+
+def prepare(channels: Mapping[str, str], factor: float, without: str = "") -> Arena:
+    """Make the drill's settings and configuration; nothing runs yet."""
+    root = checkout()
+    ensure_env_file(root / ".env")
+    env = read_env(root / ".env")
+    for name in _REAL:
+        env.pop(name, None)
+    env |= {"PYTAKE_ENVIRONMENT": "drill", "PYTAKE_PORT_OFFSET": str(OFFSET), "PYTAKE_WITHOUT": without}
+    env |= SETTINGS | dict(channels)
+    settings = StackSettings.model_validate({name.lower(): value for name, value in env.items()})
+    arena = Arena(root, settings, env)
+    arena.make_folders()
+    _numbers(arena)
+    configure(arena, factor)
+    return arena
+
+
+def configure(arena: Arena, factor: float) -> None:
+    """Write the changed copy of ``monitoring/``."""
+    shutil.rmtree(arena.monitoring, ignore_errors=True)
+    shutil.copytree(arena.source, arena.monitoring, ignore=shutil.ignore_patterns("tests", ".env"))
+    _rewrite(
+        arena.monitoring / "alertmanager" / "alertmanager.yml", lambda data: scale_document(_unmuted(data), factor)
+    )
+    for path in [
+        arena.monitoring / "prometheus" / "prometheus.yml",
+        *(arena.monitoring / "prometheus" / "rules").glob("*.yml"),
+    ]:
+        _rewrite(path, lambda data: scale_document(data, factor))
+
+
+def _rewrite(path: Path, change: Any) -> None:
+    path.write_text(yaml.safe_dump(change(yaml.safe_load(path.read_text())), sort_keys=False, width=10_000))
+
+
+def _unmuted(node: Any) -> Any:
+    if isinstance(node, dict):
+        return {key: _unmuted(value) for key, value in node.items() if key != "mute_time_intervals"}
+    return [_unmuted(item) for item in node] if isinstance(node, list) else node
+
+
+def _numbers(arena: Arena) -> None:
+    """A WhatsApp number a fault."""
+    numbers = [
+        {
+            "slug": slug,
+            "phone_number_id": f"2065403522429{index:02d}",
+            "waba_id": "202290129340398",
+            "display_phone_number": f"1555020{index:04d}",
+            "access_token": f"drill-{slug}-token-0123456789",
+        }
+        for index, slug in enumerate(NUMBERS)
+    ]
+    path = arena.config / "instances.yaml"
+    path.write_text(yaml.safe_dump(numbers, sort_keys=False))
+    path.chmod(0o600)
+
+
+def start(arena: Arena, progress: Progress) -> list[str]:
+    """Bring everything up; returns the names of the components."""
+    return [component.name for component in deploy(arena, (Group.CORE, Group.MONITORING), progress).components]
+
+
+def end(arena: Arena, *, keep: bool) -> None:
+    """Stop everything; delete the state unless ``keep``."""
+    supervisor = Supervisor(arena)
+    if supervisor.running:
+        supervisor.shutdown()
+    if not keep:
+        shutil.rmtree(arena.state, ignore_errors=True)
