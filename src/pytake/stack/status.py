@@ -19,7 +19,7 @@ TARGET_SECONDS = 3.0
 
 @dataclass(frozen=True)
 class Row:
-    """One component. ``since`` is a Unix time; ``rss`` bytes, with children; ``problem`` is None when it is well."""
+    """One component. ``since`` is a Unix time; ``rss`` bytes, children included; ``problem``: None when well."""
 
     name: str
     state: str
@@ -103,9 +103,17 @@ async def _row(stack: Stack, component: Component, info: ProcessInfo, deployed: 
 def _rss(pid: int) -> int | None:
     try:
         process = psutil.Process(pid)
-        return sum(p.memory_info().rss for p in [process, *process.children(recursive=True)])
+        return sum(_resident(p) for p in [process, *process.children(recursive=True)])
     except psutil.Error:
         return None
+
+
+def _resident(process: psutil.Process) -> int:
+    """Resident bytes, shared pages split among those that share them (PostgreSQL's buffers would count many times)."""
+    try:
+        return int(process.memory_full_info().pss)
+    except psutil.AccessDenied:
+        return int(process.memory_info().rss)
 
 
 def targets(port: int) -> tuple[list[Target], str | None]:

@@ -20,7 +20,7 @@ from typing import Any
 
 from supervisor.xmlrpc import SupervisorTransport
 
-from pytake.stack.components import Component
+from pytake.stack.components import COMPONENTS, Component, order
 from pytake.stack.errors import StackError, SupervisorUnreachable
 from pytake.stack.files import write
 from pytake.stack.layout import Stack
@@ -74,8 +74,10 @@ def render(stack: Stack, components: Iterable[tuple[Component, Command, str]]) -
         socket=stack.supervisor_socket, run=stack.run, logs=stack.logs, identity=stack.identity,
         user="user=root\n" if _is_root() else "",
     ).replace("%", "%%")]  # fmt: skip
-    for number, (component, command, digest) in enumerate(components):
-        sections.append(_program(stack, component, command, digest, number))
+    # Stopped in reverse order when supervisord itself is told to end; the same number whatever else is deployed.
+    numbers = {component.name: number for number, component in enumerate(order(COMPONENTS), start=1)}
+    for component, command, digest in components:
+        sections.append(_program(stack, component, command, digest, numbers[component.name]))
     path = stack.config / "supervisord.conf"
     write(path, "\n".join(sections))
     return path
@@ -120,7 +122,7 @@ def _program(stack: Stack, component: Component, command: Command, digest: str, 
         "command": shlex.join(argv),
         "directory": str(command.cwd or stack.state),
         "environment": f'PYTAKE_STACK="{stack.identity}",PYTAKE_STACK_DIGEST="{digest[:16]}"',
-        "priority": str(number + 1),
+        "priority": str(number),
         "autostart": "false",
         "autorestart": "true",
         "startsecs": "1",

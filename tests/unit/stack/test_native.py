@@ -78,3 +78,11 @@ def test_a_long_path_gets_a_socket_elsewhere(stack, tmp_path, monkeypatch):
     far = Stack.load(stack.root)
     assert len(str(far.supervisor_socket)) <= 100
     assert not str(far.supervisor_socket).startswith(str(deep))
+
+
+def test_a_programs_definition_is_the_same_whatever_else_is_deployed(stack):
+    def section(components):
+        text = render(stack, [(c, c.command(stack), "d") for c in components]).read_text()
+        return text.partition("[program:redis]")[2].partition("[program:")[0]
+
+    assert section([BY_NAME["redis"]]).strip() == section(COMPONENTS).strip()
