@@ -82,9 +82,11 @@ HEADERS = {
 BODIES = {"json": json_body, "proto": proto_body}
 
 
-def build(kind: str, total: int, batch: int, start: int, span: int, distinct: int = 100_000) -> Iterator[bytes]:
+def build(
+    kind: str, total: int, batch: int, start: int, span: int, distinct: int = 100_000, seed: int = 7
+) -> Iterator[bytes]:
     """Bodies of ``total`` lines over ``span`` nanoseconds from ``start``; ``distinct`` lines are made and used again."""
-    pool = make_lines(min(distinct, total), seed=7)
+    pool = make_lines(min(distinct, total), seed)
     step = max(1, span // total)
     for at in range(0, total, batch):
         lines = [pool[(at + offset) % len(pool)] for offset in range(min(batch, total - at))]
