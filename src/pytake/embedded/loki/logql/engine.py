@@ -31,6 +31,11 @@ MAX_SERIES_IN_MEMORY = 500_000
 Streams = Mapping[int, Mapping[str, str]]
 
 
+def _rows(sources: Sequence[str]) -> str:
+    """The rows of all sources."""
+    return " UNION ALL ".join(f"SELECT {COLUMNS} {source}" for source in sources)
+
+
 def _streams(source: RowSource, matchers: Sequence[ast.Matcher], start: int, end: int) -> Streams:
     return source.streams([StreamMatcher(m.name, m.op.value, m.value) for m in matchers], start, end)
 
@@ -51,9 +56,8 @@ class LogPlan:
 
     def sql(self, source: RowSource, start: int, end: int, limit: int) -> str:
         """The first rows of `start <= ts < end`."""
-        relation = source.relation(list(self.streams), start, end, self.scope.needs())
-        order = "ASC" if self.forward else "DESC"
-        return f"SELECT {COLUMNS} {self.scope.source(relation)} ORDER BY r.{Col.TS} {order} LIMIT {limit}"
+        order = f"ORDER BY {Col.TS} {'ASC' if self.forward else 'DESC'} LIMIT {limit}"
+        return f"{_rows(self.scope.sources(source, start, end))} {order}"
 
     def entry(self, row: Sequence[Any]) -> Entry | None:
         """What a row becomes."""
@@ -158,14 +162,13 @@ class _Query:
             leaf = Leaf(agg, injected, streams, self.steps)
         except NotPushableError:
             return self._in_python(agg, injected, streams, start, end)
-        relation = self.source.relation(list(streams), start, end, leaf.scope.needs())
-        source = leaf.scope.source(relation)
-        rows = self._fetch(leaf.sql([source]))
+        sources = leaf.scope.sources(self.source, start, end)
+        rows = self._fetch(leaf.sql(sources))
         failed, unsure = leaf.trouble(rows)
         if unsure:
             return self._in_python(agg, injected, streams, start, end)
         if failed:
-            self._explain_failure(leaf, source, streams)
+            self._explain_failure(leaf, sources, streams)
             return self._in_python(agg, injected, streams, start, end)
         return leaf.collect(rows)
 
@@ -182,9 +185,9 @@ class _Query:
                 )
         return rows
 
-    def _explain_failure(self, leaf: Leaf, source: str, streams: Streams) -> None:
+    def _explain_failure(self, leaf: Leaf, sources: Sequence[str], streams: Streams) -> None:
         extractor = Extractor(leaf.agg, leaf.injected)
-        for ts, sid, line, meta, level, *_ in self.execute(leaf.probe(source)).fetchall():
+        for ts, sid, line, meta, level, *_ in self.execute(leaf.probe(sources)).fetchall():
             extractor.sample(ts, line, streams[sid], metadata(meta, level))
 
     def _in_python(
@@ -194,8 +197,7 @@ class _Query:
         scope = Scope(streams, strict=False)
         for stage in agg.query.stages:
             scope.apply(stage)
-        relation = self.source.relation(list(streams), start, end, scope.needs())
-        cursor = self.execute(f"SELECT {COLUMNS} {scope.source(relation)}")
+        cursor = self.execute(_rows(scope.sources(self.source, start, end)))
         extractor = Extractor(agg, injected)
         if agg.op is RangeOp.ABSENT:
             extractor.grouping = ast.Grouping(())
@@ -336,14 +338,13 @@ def explain(expr: ast.Expr, source: RowSource, *, start: int, end: int, step: in
         streams = _streams(source, agg.query.matchers, low, high)
         try:
             leaf = Leaf(agg, injected.get(id(agg)), streams, steps)
-            relation = source.relation(list(streams), low, high, leaf.scope.needs())
-            said.append(f"-- {agg.op} in SQL\n{leaf.sql([leaf.scope.source(relation)])}")
+            said.append(f"-- {agg.op} in SQL\n{leaf.sql(leaf.scope.sources(source, low, high))}")
         except NotPushableError as problem:
             scope = Scope(streams, strict=False)
             for stage in agg.query.stages:
                 scope.apply(stage)
-            relation = source.relation(list(streams), low, high, scope.needs())
-            said.append(f"-- {agg.op} line by line in Python: {problem}\nSELECT {COLUMNS} {scope.source(relation)}")
+            rows = _rows(scope.sources(source, low, high))
+            said.append(f"-- {agg.op} line by line in Python: {problem}\n{rows}")
     return said
 
 

@@ -259,11 +259,11 @@ class Leaf:
         final = fold.merge[0].replace("flatten(list(p0))", "p0")
         return f"SELECT {', '.join(['b', *keys, f'{final} AS p0', 'e', 'u'])} FROM ({inner})"
 
-    def probe(self, source: str) -> str:
+    def probe(self, sources: Sequence[str]) -> str:
         """A row with an error, to say which."""
         columns = f"r.{Col.TS}, r.{Col.SID}, r.{Col.LINE}, r.{Col.META}, r.{Col.LEVEL}"
-        failed = f"SELECT {columns}, {self.scope.error or 'NULL'} AS e {source}"
-        return f"SELECT * FROM ({failed}) WHERE e IS NOT NULL LIMIT 1"
+        rows = " UNION ALL ".join(f"SELECT {columns}, {self.scope.error or 'NULL'} AS e {source}" for source in sources)
+        return f"SELECT * FROM ({rows}) WHERE e IS NOT NULL LIMIT 1"
 
     # -------------------------------------------------------------------------------------------------------- answer
     def collect(self, rows: Sequence[Sequence[Any]]) -> dict[Labels, dict[int, float]]:

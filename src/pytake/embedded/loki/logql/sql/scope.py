@@ -19,9 +19,13 @@ from pytake.embedded.loki.logql.sql import text as t
 from pytake.embedded.loki.logql.sql.predicate import compile_predicate
 from pytake.embedded.loki.logql.sql.text import ABSENT, NotPushableError, Text
 from pytake.embedded.loki.logql.template.lexer import Action, split
-from pytake.embedded.loki.rowsource import Col, Needs, json_column, meta_column
+from pytake.embedded.loki.rowsource import Col, Needs, RowSource, json_column, meta_column
 
 Lookup = Callable[[str], Text]
+MIN_HINT = 3
+"""Characters of a value that is worth looking for in the metadata before it is taken apart."""
+MIN_ID = 12
+"""Characters of a value that is worth looking for in the line before it is taken apart."""
 
 
 @dataclass(slots=True)
@@ -57,6 +61,7 @@ class Scope:
     json_labels: set[str] = field(default_factory=set)
     meta_labels: set[str] = field(default_factory=set)
     needles: list[str] = field(default_factory=list)
+    ids: list[str] = field(default_factory=list)
     overridden: bool = False
     lookup: Lookup = field(init=False)
 
@@ -210,16 +215,25 @@ class Scope:
         self._keep_if(found.sql, found.unsure)
 
     def _hint(self, predicate: ast.Predicate) -> None:
-        """`field="value"` of `| json` can only hold where the text is in the line: a cheap test before parsing."""
+        """`name="value"` can only hold where the value is in the line or in the metadata: a test before any parsing.
+
+        Writers of JSON escape neither letters nor digits, so an id stands in the line as it is.
+        """
+        if isinstance(predicate, ast.And):
+            self._hint(predicate.left)
+            self._hint(predicate.right)
+            return
         if not isinstance(predicate, ast.Matcher) or predicate.op is not ast.MatchOp.EQ or self.overridden:
             return
-        value = predicate.value
-        only_json = len(self.layers) == 1 and self.layers[0].names is None and self.layers[0].known
-        rare = len(value) >= 12 and all(c.isascii() and (c.isalnum() or c in "-_.:") for c in value)
-        if only_json and rare and not any(predicate.name in labels for labels in self.streams.values()):
-            inside = f"contains(r.{Col.LINE}, {t.quote(value)}) OR contains(r.{Col.LINE}, '\\u')"
-            meta = self.meta(predicate.name).sql
-            self.where.append(f"({inside} OR {meta} = {t.quote(value)})")
+        name, value = predicate.name, predicate.value
+        plain = len(value) >= MIN_HINT and all(c.isascii() and (c.isalnum() or c in "-_.:") for c in value)
+        elsewhere = name in (ERROR, Col.LEVEL) or any(name in labels for labels in self.streams.values())
+        if not plain or elsewhere:
+            return
+        if not self.layers:
+            self.where.append(f"contains(r.{Col.META}, {t.quote(value)})")
+        elif len(value) >= MIN_ID and len(self.layers) == 1 and self.layers[0].names is None and self.layers[0].known:
+            self.ids.append(value)
 
     # ------------------------------------------------------------------------------------------------------ parsers
     def _add_layer(self, layer: Layer) -> None:
@@ -350,8 +364,24 @@ class Scope:
         """What the relation must provide."""
         return Needs(frozenset(self.json_labels), frozenset(self.meta_labels), tuple(self.needles))
 
-    def source(self, relation: str) -> str:
-        """FROM and WHERE over a relation."""
+    def sources(self, store: RowSource, start: int, end: int) -> list[str]:
+        """FROM and WHERE over the rows of `start <= ts < end`; together they have each row that stays once.
+
+        An id of a line goes to the store as a needle, so that it may skip what cannot hold it; rows that have it in their
+        metadata alone are a source of their own.
+        """
+        sids, needs = list(self.streams), self.needs()
+        if not self.ids:
+            return [self._source(store.relation(sids, start, end, needs), [])]
+        value = t.quote(self.ids[0])
+        in_line, in_meta = f"contains(r.{Col.LINE}, {value})", f"contains(r.{Col.META}, {value})"
+        narrow = Needs(needs.json_labels, needs.meta_labels, (self.ids[0], *needs.needles))
+        return [
+            self._source(store.relation(sids, start, end, narrow), [in_line]),
+            self._source(store.relation(sids, start, end, needs), [in_meta, f"NOT {in_line}"]),
+        ]
+
+    def _source(self, relation: str, more: list[str]) -> str:
         join = ""
         if self.stream_columns:
             labels = list(self.stream_columns)
@@ -361,5 +391,6 @@ class Scope:
             )
             columns = ", ".join(["sid", *self.stream_columns.values()])
             join = f" JOIN (VALUES {rows}) AS s({columns}) ON r.{Col.SID} = s.sid"
-        where = f" WHERE {' AND '.join(self.where)}" if self.where else ""
+        conditions = [*more, *self.where]
+        where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
         return f"FROM {relation} AS r{join}{where}"
