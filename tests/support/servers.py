@@ -1,5 +1,6 @@
 """Real PostgreSQL and Redis on free ports with temporary data; they can be stopped, killed and started again."""
 
+import atexit
 import os
 import shutil
 import signal
@@ -26,7 +27,7 @@ class PostgresServer:
     """A cluster of its own under ``directory``. ``durable=False`` : no fsync, which only a power loss notices."""
 
     def __init__(self, directory: Path, *, port: int | None = None, durable: bool = False) -> None:
-        self.directory = directory
+        self.directory = _directory_for_postgres(directory)
         self.port = port or free_port()
         self.durable = durable
         self.process: Process | None = None
@@ -38,6 +39,8 @@ class PostgresServer:
     def start(self) -> None:
         """Create the cluster when there is none, start the server, wait until it accepts connections."""
         data = self.directory / "data"
+        if os.geteuid() == 0 and self.directory.exists():
+            self._let_postgres_in()  # each time: every other pytest that starts takes these rights away again
         if not data.exists():
             self._create(data)
         options = {
@@ -88,8 +91,6 @@ class PostgresServer:
 
     def _create(self, data: Path) -> None:
         self.directory.mkdir(parents=True, exist_ok=True)
-        if os.geteuid() == 0:
-            self._let_postgres_in()
         command = [postgres_program("initdb"), "-D", data, "-U", "pytake", "-A", "trust", "-E", "UTF8"]
         process = Process(
             [*command, "--no-sync", "--locale=C.UTF-8"],
@@ -108,13 +109,18 @@ class PostgresServer:
         program = postgres_program("pg_isready")
         return subprocess.run([program, "-q", "-h", "127.0.0.1", "-p", str(self.port)], check=False).returncode == 0
 
-    def _let_postgres_in(self) -> None:
-        """pytest's temporary directories are root's alone, and PostgreSQL refuses to run as root."""
-        for parent in self.directory.parents:
-            if parent == Path(tempfile.gettempdir()):
-                break
-            parent.chmod(parent.stat().st_mode | 0o055)
-        shutil.chown(self.directory, "postgres")
+
+def _directory_for_postgres(wanted: Path) -> Path:
+    """PostgreSQL refuses to run as root, and every pytest of root's closes root's temporary directories to others.
+
+    So as root the data lies beside them, in a directory of its own that goes away with this process.
+    """
+    if os.geteuid() != 0:
+        return wanted
+    directory = Path(tempfile.mkdtemp(prefix="pytake-postgres-"))
+    shutil.chown(directory, "postgres")
+    atexit.register(shutil.rmtree, directory, ignore_errors=True)
+    return directory
 
 
 class RedisServer:
