@@ -14,6 +14,7 @@ from pytake.embedded.loki.settings import Settings
 from pytake.embedded.loki.store.source import Hidden, ReadStats, ViewSource
 from pytake.embedded.loki.store.store import Store
 
+PORTION = 20_000
 CANCELED = "The request was cancelled by the client."
 
 
@@ -57,6 +58,10 @@ class Running:
     canceled: bool = False
     timed_out: bool = False
     statements: list[str] = field(default_factory=list)
+    max_rows: int = 0
+    """Rows that one statement may hand to Python; 0 is no limit."""
+    too_many: Callable[[], Exception] | None = None
+    """The error when there are more."""
 
     def cancel(self) -> None:
         """Stop the query from another thread."""
@@ -100,18 +105,25 @@ class CheckedCursor:
 
     def __init__(self, running: Running) -> None:
         self._running = running
+        self._rows = 0
 
     def fetchmany(self, size: int = 1) -> list[Any]:
         """The next rows, an empty list at the end."""
-        self._running.check()
-        with self._running.translated():
-            return self._running.cursor.fetchmany(size)
+        running = self._running
+        running.check()
+        with running.translated():
+            rows = running.cursor.fetchmany(min(size, PORTION))
+        self._rows += len(rows)
+        if 0 < running.max_rows < self._rows and running.too_many is not None:
+            raise running.too_many()
+        return rows
 
     def fetchall(self) -> list[Any]:
         """All rows that are left."""
-        self._running.check()
-        with self._running.translated():
-            return self._running.cursor.fetchall()
+        found: list[Any] = []
+        while rows := self.fetchmany(PORTION):
+            found += rows
+        return found
 
 
 class Engine:

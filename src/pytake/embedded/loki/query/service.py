@@ -30,6 +30,8 @@ from pytake.telemetry.logging import get_logger
 log = get_logger(__name__)
 EVER = 2**62
 SLOW_SECONDS = 5.0
+MAX_PYTHON_ROWS = 1_000_000
+MAX_GROUPS = 300_000
 WARNING_DAMAGED = "data of damaged segments is missing: {}"
 
 
@@ -166,7 +168,15 @@ class QueryService:
         return start
 
     def _limits(self, tenants: Sequence[str]) -> logql.Limits:
-        return logql.Limits(max_series=min(self._settings.limits_of(tenant).max_query_series for tenant in tenants))
+        most = min(self._settings.limits_of(tenant).max_query_series for tenant in tenants)
+        return logql.Limits(max_series=most, max_python_rows=MAX_PYTHON_ROWS)
+
+    def _capped(self, job: Job, running: Running) -> logql.Limits:
+        """Limits of a metric query; what SQL groups into more rows than Python may hold has too many series."""
+        limits = self._limits(job.tenants)
+        running.max_rows = MAX_GROUPS
+        running.too_many = lambda: logql.SeriesLimit(limits.max_series or MAX_GROUPS)
+        return limits
 
     def range_query(self, job: Job, ask: RangeParams, limit: int, *, categorize: bool) -> bytes:
         """The answer of ``query_range``."""
@@ -176,8 +186,9 @@ class QueryService:
             return self._logs(job, expr, ask, start, limit, categorize=categorize)
         with self._engine.query(job.tenants, -EVER, EVER, job.started) as (source, running):
             job.stats = source.stats
+            limits = self._capped(job, running)
             series = logql.query_range(
-                expr, source, running.execute, start=start, end=ask.end, step=ask.step, limits=self._limits(job.tenants)
+                expr, source, running.execute, start=start, end=ask.end, step=ask.step, limits=limits
             )
             extra = self._explained(job, expr, source, start, ask.end, ask.step)
         result = [
@@ -212,7 +223,7 @@ class QueryService:
             )
         with self._engine.query(job.tenants, -EVER, EVER, job.started) as (source, running):
             job.stats = source.stats
-            series = logql.query_instant(expr, source, running.execute, at=at, limits=self._limits(job.tenants))
+            series = logql.query_instant(expr, source, running.execute, at=at, limits=self._capped(job, running))
             extra = self._explained(job, expr, source, at, at, 1)
         if logql.is_scalar(expr):
             value = series[0].points[0][1] if series and series[0].points else float("nan")
@@ -231,7 +242,7 @@ class QueryService:
             raise RequestError(400, "a rule needs a metric query")
         with self._engine.query(job.tenants, -EVER, EVER, job.started) as (source, running):
             job.stats = source.stats
-            limits = self._limits(job.tenants)
+            limits = self._capped(job, running)
             return list(logql.query_instant(expr, source, running.execute, at=at, limits=limits))
 
     def entries(self, job: Job, query: str, start: int, end: int, limit: int, *, forward: bool = False) -> list[Any]:
