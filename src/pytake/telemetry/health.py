@@ -13,6 +13,7 @@ from typing import Any
 
 from pytake.telemetry import catalog
 from pytake.telemetry.labels import Dependency
+from pytake.telemetry.redact import redact_text
 
 
 class HealthState(StrEnum):
@@ -146,7 +147,7 @@ class HealthRegistry:
         except TimeoutError:
             state, error = HealthState.UNHEALTHY, f"no answer within {check.timeout:g} s"
         except Exception as fault:
-            state, error = HealthState.UNHEALTHY, f"{type(fault).__name__}: {fault}"
+            state, error = HealthState.UNHEALTHY, redact_text(f"{type(fault).__name__}: {fault}")
         latency = self._clock() - started
         if state is HealthState.HEALTHY and check.degraded_after is not None and latency > check.degraded_after:
             state, error = HealthState.DEGRADED, f"slow: {latency:.3f} s, expected {check.degraded_after:g} s at most"

@@ -8,6 +8,7 @@ import time
 from functools import lru_cache
 from typing import Any
 
+from opentelemetry import trace
 from opentelemetry.trace import SpanKind, Status, StatusCode
 from sqlalchemy import event
 from sqlalchemy.engine import Engine
@@ -57,7 +58,7 @@ class _EngineHooks:
     def before(self, conn: Any, cursor: Any, statement: str, parameters: Any, context: Any, many: bool) -> None:
         operation, table = _what(statement)
         span = None
-        if self.trace:
+        if self.trace and trace.get_current_span().is_recording():
             name = f"{operation.upper()} {table}" if table != OTHER else operation.upper()
             attributes = {
                 **self._attributes,

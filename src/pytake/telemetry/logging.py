@@ -102,7 +102,8 @@ def encode(record: MutableMapping[str, Any]) -> bytes:
     try:
         return orjson.dumps(record, default=str, option=orjson.OPT_APPEND_NEWLINE | orjson.OPT_NON_STR_KEYS)
     except TypeError:
-        return json.dumps(record, default=str, skipkeys=True).encode() + b"\n"
+        text = json.dumps(record, default=str, skipkeys=True, ensure_ascii=False)
+        return text.encode("utf-8", "replace") + b"\n"
 
 
 _pipeline: LogPipeline | None = None

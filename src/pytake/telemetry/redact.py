@@ -62,7 +62,7 @@ _RULES = (
     ),
     # keys and tokens known by their beginning; JSON web tokens
     _rule(r"\b(?:sk|pk|rk|whsec)[-_][\w\-]{8,}", REDACTED),
-    _rule(r"\bEAA[A-Za-z0-9]{16,}|\bxox[a-z]-[\w\-]{8,}|\bgh[a-z]_\w{16,}|\bglsa_\w{16,}|\bAKIA[A-Z0-9]{12,}", REDACTED),
+    _rule(r"\bEAA[A-Za-z0-9]{16,}|\bxox[a-z]-[\w\-]{8,}|\b(?:gh[a-z]|glsa)_\w{16,}|\bAKIA[A-Z0-9]{12,}", REDACTED),
     _rule(r"\beyJ[\w\-]{8,}\.[\w\-]+\.[\w\-]*", REDACTED),
     # `https://user:password@host`
     _rule(r"(://)[^/\s:@]*:[^/\s@]+(@)", rf"\1{REDACTED}\2"),

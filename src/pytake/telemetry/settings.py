@@ -63,6 +63,12 @@ class TelemetrySettings(BaseSettings):
         validation_alias="PYTAKE_LOG_REDACT",
         description="Replace secrets, tokens, phone numbers and message texts in log lines and spans.",
     )
+    # --- costs ---
+    whatsapp_rates_file: Path | None = Field(
+        None,
+        validation_alias="PYTAKE_WHATSAPP_RATES_FILE",
+        description="WhatsApp rate table to use instead of the one in the package (same form).",
+    )
     # --- traces ---
     sdk_disabled: bool = Field(False, validation_alias="OTEL_SDK_DISABLED", description="Switch tracing off entirely.")
     service_name: str | None = Field(

@@ -11,6 +11,7 @@ from importlib.metadata import version as installed_version
 from opentelemetry.sdk.resources import Resource
 
 from pytake.telemetry import catalog, exporters, metrics, tracing
+from pytake.telemetry.costs import use_rates
 from pytake.telemetry.export import ExportQueue
 from pytake.telemetry.logging import LogPipeline, configure_logging
 from pytake.telemetry.process import ProcessMetrics, Refresher, count_series
@@ -71,6 +72,7 @@ def configure(service_name: str, *, version: str | None = None, settings: Teleme
     catalog.BUILD_INFO.set(
         1.0, version=version, revision=os.environ.get("PYTAKE_REVISION", "unknown"), python=platform.python_version()
     )
+    use_rates(settings.whatsapp_rates_file)
     metrics._STATE.trace_id = tracing.current_trace_id
     if settings.metrics_dir is not None and metrics._STATE.shared is None:
         telemetry.shared = SharedMetrics(settings.metrics_dir, service_name)

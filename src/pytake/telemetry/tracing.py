@@ -109,14 +109,14 @@ class span:  # noqa: N801 (used as a function: `with span("work"):`)
 
 
 def instrument_sqlalchemy(engine: Any) -> None:
-    """Give each SQL statement of ``engine`` (sync or async) a client span."""
+    """Give each SQL statement of ``engine`` (sync or async) a client span, within a trace that has begun."""
     from pytake.telemetry.hooks_sqlalchemy import trace_engine  # noqa: PLC0415 (not every process has SQLAlchemy loaded)
 
     trace_engine(engine)
 
 
 def instrument_redis(client: Any) -> None:
-    """Give each command and pipeline of ``client`` a client span."""
+    """Give each command and pipeline of ``client`` a client span, within a trace that has begun."""
     from pytake.telemetry.hooks_redis import trace_redis  # noqa: PLC0415 (as above)
 
     trace_redis(client)

@@ -208,9 +208,12 @@ def traced(exporter: SpanExporter) -> list[RecordingSpan]:
     queue = ExportQueue(exporter, RESOURCE, delay=0.01)
     tracing.set_provider(Provider(Policy(), lambda span: (sent.append(span), queue.put(span))[0]))
     try:
-        with tracing.span(
-            "job", kind=SpanKind.CONSUMER, attributes={"n": 3, "ratio": 0.5, "ok": True, "list": ("a", "b")}
-        ), tracing.span("step", links=tracing.link({"traceparent": f"00-{'a' * 32}-{'b' * 16}-01"})) as step:
+        with (
+            tracing.span(
+                "job", kind=SpanKind.CONSUMER, attributes={"n": 3, "ratio": 0.5, "ok": True, "list": ("a", "b")}
+            ),
+            tracing.span("step", links=tracing.link({"traceparent": f"00-{'a' * 32}-{'b' * 16}-01"})) as step,
+        ):
             step.add_event("tried", {"attempt": 1})
             step.set_status(StatusCode.ERROR, "refused")
     finally:
@@ -221,7 +224,7 @@ def traced(exporter: SpanExporter) -> list[RecordingSpan]:
 
 def test_otlp_over_http(collector: Collector, monkeypatch: pytest.MonkeyPatch) -> None:
     settings = TelemetrySettings(_env_file=None, otlp_endpoint=collector.url, otlp_protocol="http/protobuf")
-    step, job = traced(exporters.build(settings)[0])
+    traced(exporters.build(settings)[0])
     path, kind, body = collector.bodies[0]
     assert (path, kind) == ("/v1/traces", "application/x-protobuf")
     request = otlp.ExportTraceServiceRequest.FromString(body)
