@@ -39,8 +39,6 @@ class PostgresServer:
     def start(self) -> None:
         """Create the cluster when there is none, start the server, wait until it accepts connections."""
         data = self.directory / "data"
-        if os.geteuid() == 0 and self.directory.exists():
-            self._let_postgres_in()  # each time: every other pytest that starts takes these rights away again
         if not data.exists():
             self._create(data)
         options = {
