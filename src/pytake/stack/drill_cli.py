@@ -24,7 +24,11 @@ from pytake.stack.layout import checkout
 from pytake.stack.show import Board
 
 FAST_FACTOR = 15.0
-app = typer.Typer(help="Provoke alerts by real faults; see them fire, arrive, resolve.", invoke_without_command=True)
+app = typer.Typer(
+    help="Provoke alerts by real faults; see them fire, arrive, resolve.",
+    invoke_without_command=True,
+    context_settings={"allow_interspersed_args": True},  # alerts and options in any order
+)
 err = Console(stderr=True, highlight=False)
 
 

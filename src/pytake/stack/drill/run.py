@@ -65,7 +65,6 @@ def _wave(
             course.removed = time.time()
         _close(faults, rows)
     for course in rows:
-        course.removed = time.time()
         if not course.arrived and not course.fault:
             missing = sorted(course.channels - course.notified.keys())
             course.fault = "did not fire" if not course.firing else f"did not reach {', '.join(missing)}"
