@@ -33,6 +33,8 @@ test-all: setup ## every test, the slow ones too
 	.venv/bin/pytest $(ARGS)
 
 generate:: ## make the generated files again (CI fails when they differ)
+	$(PY) -m pytake.checks.docs_metrics
+	$(PY) -m pytake.checks.docs_settings
 
 bench:: ## measured claims; each is one command in bench/
 

@@ -3,7 +3,7 @@
 Written for cost: a series is looked up once and kept (``.labels(...)`` returns a bound child), values live in a block
 of doubles, label values are checked only when a label set is new. What ``prometheus_client`` does not have and this
 project needs: closed label sets with a cardinality budget, exemplars with several processes, a page of 10,000 series in
-a few milliseconds. :mod:`pytake.telemetry.bridge` shows the same values to ``prometheus_client`` tools.
+a few milliseconds. The page is tested against ``prometheus_client``'s own parsers.
 
 Undeclared label values raise :class:`UndeclaredLabelError` in strict mode (tests) and count as ``other`` otherwise;
 ``telemetry_label_overflow_total`` tells how often.
