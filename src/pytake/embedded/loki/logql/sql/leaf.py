@@ -219,14 +219,14 @@ class Leaf:
         """The statement: step index, keys, partial results, an error, whether a row was unsure."""
         fold = self._fold()
         keys = [f"k{index}" for index in range(len(self.columns))]
-        error = self.scope.error or "NULL::VARCHAR"
+        error = f"{self.scope.error} IS NOT NULL" if self.scope.error else "FALSE"
         unsure = either(self.scope.unsure) if self.scope.unsure else "FALSE"
         picked = [f"{column} AS {key}" for column, key in zip(self.columns, keys, strict=True)]
         picked += [f"{self.value} AS v", f"r.{Col.TS} AS ts", f"{error} AS e", f"{unsure} AS u"]
         rows = " UNION ALL ".join(f"SELECT {', '.join(picked)} {source}" for source in sources)
         group = ", ".join(["b", *keys])
         parts = [f"{part} AS p{index}" for index, part in enumerate(fold.parts)]
-        checks = ["max(e) AS e", "bool_or(u) AS u"]
+        checks = ["bool_or(e) AS e", "bool_or(u) AS u"]
         step, width = self.steps.step, self.agg.range
         if self.steps.count == 1:
             bucket, grain = "0", 0
@@ -289,4 +289,4 @@ class Leaf:
 
     def trouble(self, rows: Sequence[Sequence[Any]]) -> tuple[bool, bool]:
         """Whether some row has an error, and whether some row was unsure."""
-        return any(row[-2] is not None for row in rows), any(row[-1] for row in rows)
+        return any(row[-2] for row in rows), any(row[-1] for row in rows)

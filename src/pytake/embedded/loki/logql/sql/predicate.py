@@ -13,7 +13,8 @@ from pytake.embedded.loki.logql import ast
 from pytake.embedded.loki.logql.sql.text import NotPushableError, Text, either, matcher, quote
 from pytake.embedded.loki.logql.units import BYTE_UNITS, NS
 
-_BLANKS = ("' '", "chr(10)", "chr(9)", "chr(13)", "chr(11)", "chr(12)")
+_ODD_NUMBER = r"[^0-9.eE+-]|[eE].?[0-9]{3}|[0-9]{200}"
+"""Texts that one of DuckDB and Go may take for a number and the other not: blanks, `_`, hexadecimal, infinities."""
 
 
 @dataclass(slots=True)
@@ -29,9 +30,8 @@ def as_number(text: Text) -> tuple[str, str]:
     """A DOUBLE expression (NULL: does not convert) and where DuckDB and Go may read the text differently."""
     sql = text.sql
     value = f"try_cast({sql} AS DOUBLE)"
-    odd = [f"{sql} < '!'", f"contains({sql}, '_')", *(f"suffix({sql}, {blank})" for blank in _BLANKS)]
-    odd += [f"NOT isfinite({value})", f"({value} IS NULL AND contains(lower({sql}), 'x'))"]
-    return value, either(odd)
+    read = f"({value} IS NOT NULL OR contains(lower({sql}), 'x'))"
+    return value, f"(regexp_matches({sql}, {quote(_ODD_NUMBER)}) AND {read})"
 
 
 def as_duration(text: Text) -> tuple[str, str]:

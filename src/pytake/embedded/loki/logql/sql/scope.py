@@ -231,7 +231,7 @@ class Scope:
         if not plain or elsewhere:
             return
         if not self.layers:
-            self.where.append(f"contains(r.{Col.META}, {t.quote(value)})")
+            self.where += [f"r.{Col.META} IS NOT NULL", f"contains(r.{Col.META}, {t.quote(value)})"]
         elif len(value) >= MIN_ID and len(self.layers) == 1 and self.layers[0].names is None and self.layers[0].known:
             self.ids.append(value)
 
@@ -374,11 +374,16 @@ class Scope:
         if not self.ids:
             return [self._source(store.relation(sids, start, end, needs), [])]
         value = t.quote(self.ids[0])
-        in_line, in_meta = f"contains(r.{Col.LINE}, {value})", f"contains(r.{Col.META}, {value})"
+        in_line = f"contains(r.{Col.LINE}, {value})"
+        # of two columns, so that DuckDB does not read every line for it before it looks at the metadata
+        other = f"NOT contains(r.{Col.LINE} || left(r.{Col.META}, 0), {value})"
         narrow = Needs(needs.json_labels, needs.meta_labels, (self.ids[0], *needs.needles))
         return [
             self._source(store.relation(sids, start, end, narrow), [in_line]),
-            self._source(store.relation(sids, start, end, needs), [in_meta, f"NOT {in_line}"]),
+            self._source(
+                store.relation(sids, start, end, needs),
+                [f"r.{Col.META} IS NOT NULL", f"contains(r.{Col.META}, {value})", other],
+            ),
         ]
 
     def _source(self, relation: str, more: list[str]) -> str:
