@@ -69,7 +69,8 @@ def _end(span: Any, token: Any, response: Any, fault: BaseException | None) -> N
     context_api.detach(token)
     if fault is not None:
         span.set_attribute("error.type", type(fault).__qualname__)
-        span.set_status(Status(StatusCode.ERROR, type(fault).__name__))
+        if isinstance(fault, Exception):  # to be cancelled is not an error
+            span.set_status(Status(StatusCode.ERROR, type(fault).__name__))
     else:
         span.set_attribute("http.response.status_code", response.status_code)
         if response.status_code >= 400:

@@ -70,7 +70,8 @@ class _RedisHooks:
         if span is not None:
             if fault is not None:
                 span.set_attribute("error.type", type(fault).__qualname__)
-                span.set_status(Status(StatusCode.ERROR, type(fault).__name__))
+                if isinstance(fault, Exception):  # to be cancelled is not an error
+                    span.set_status(Status(StatusCode.ERROR, type(fault).__name__))
             span.end()
         if self.measure:
             failed = fault is not None and isinstance(fault, Exception)

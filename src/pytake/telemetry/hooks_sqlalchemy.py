@@ -5,7 +5,8 @@ Both run from the same events, once a statement. The statement's text has placeh
 
 import re
 import time
-from functools import lru_cache
+import weakref
+from functools import lru_cache, partial
 from typing import Any
 
 from opentelemetry import trace
@@ -13,23 +14,27 @@ from opentelemetry.trace import SpanKind, Status, StatusCode
 from sqlalchemy import event
 from sqlalchemy.engine import Engine
 
-from pytake.telemetry import catalog, tracing
+from pytake.telemetry import catalog, metrics, tracing
 from pytake.telemetry.labels import OTHER, DatabaseOperation, Outcome, PoolState
 
 _TABLE = re.compile(r"\b(?:from|into|update|join)\s+(?:only\s+)?[\"`]?(?:\w+[\"`]?\.[\"`]?)?(\w+)", re.IGNORECASE)
+_AFTER_WITH = re.compile(r"\)\s*(select|insert|update|delete)\b", re.IGNORECASE)
 _VERBS = {member.value: member for member in DatabaseOperation}
 _MAX_TEXT = 2000
 
 
 @lru_cache(maxsize=2048)
 def _what(statement: str) -> tuple[str, str]:
+    """Return kind and table of a statement; behind ``WITH`` those of the statement that the names are for."""
     words = statement.lstrip(" \t\n(").split(None, 1)
     verb = words[0].lower() if words else ""
-    found = _TABLE.search(statement)
     if verb == "with":
-        later = re.search(r"\)\s*(select|insert|update|delete)\b", statement, re.IGNORECASE)
-        verb = later[1].lower() if later else verb
-    return _VERBS.get(verb, DatabaseOperation.OTHER), found[1].lower() if found else OTHER
+        later = _AFTER_WITH.search(statement)
+        verb, statement = (later[1].lower(), statement[later.start(1) :]) if later else (verb, statement)
+    if verb not in _VERBS:
+        return DatabaseOperation.OTHER, OTHER
+    found = _TABLE.search(statement)
+    return _VERBS[verb], found[1].lower() if found else OTHER
 
 
 def _sync(engine: Any) -> Engine:
@@ -118,8 +123,7 @@ def measure_engine(engine: Any) -> None:
         return
     hooks.measure = True
     _time_checkout(sync.pool)
-    event.listen(sync.pool, "checkout", lambda *_args: _pool_state(sync.pool))
-    event.listen(sync.pool, "checkin", lambda *_args: _pool_state(sync.pool))
+    metrics.on_collect(partial(_pool_state, weakref.ref(sync)))
 
 
 def _time_checkout(pool: Any) -> None:
@@ -135,10 +139,12 @@ def _time_checkout(pool: Any) -> None:
     pool.connect = connect
 
 
-def _pool_state(pool: Any) -> None:
+def _pool_state(engine: "weakref.ref[Engine]") -> None:
+    """Read the pool when a page is made: its events come before a connection is back in it."""
+    found = engine()
+    pool: Any = found.pool if found is not None else None
     if not hasattr(pool, "checkedout"):
         return
     catalog.DB_POOL.set(float(pool.checkedout()), state=PoolState.IN_USE)
     catalog.DB_POOL.set(float(pool.checkedin()), state=PoolState.IDLE)
-    limit = pool.size() + getattr(pool, "_max_overflow", 0)
-    catalog.DB_POOL.set(float(limit), state=PoolState.LIMIT)
+    catalog.DB_POOL.set(float(pool.size() + getattr(pool, "_max_overflow", 0)), state=PoolState.LIMIT)
