@@ -1,7 +1,7 @@
 """What the exporters really expose: captured from running ones into ``data/exporters.json``, and compared with it.
 
-``python -m pytake.checks.exporters capture [NAME=URL ...]`` scrapes the stack that runs on the usual ports (or the given
-addresses) and writes the names, types and labels, never values. Series come and go with what an exporter watches, so a
+``python -m pytake.checks.exporters capture [NAME=URL ...]`` scrapes the stack that runs on the usual ports (or
+the given addresses) and writes the names, types and labels, never values. Series come and go with what an exporter watches, so a
 capture adds to what is there unless ``--fresh`` is given.
 """
 
@@ -64,7 +64,7 @@ def names_of(page: str) -> Names:
 
 
 def _type(types: dict[str, str], name: str) -> str:
-    """What rate() may read is a ``counter``: also the parts of histograms and summaries, but not a summary's quantile."""
+    """A ``counter`` is what rate() may read: also parts of histograms and summaries, but not a summary's quantile."""
     for part in _PARTS:
         if types.get(name.removesuffix(part)) in {"histogram", "summary"} and name.endswith(part):
             return "counter"

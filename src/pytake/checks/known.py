@@ -23,7 +23,8 @@ SYNTHETIC = {
     "scrape_series_added": Sample("gauge", TARGET),
     "ALERTS": Sample(
         "gauge",
-        TARGET | {"alertname", "alertstate", "severity", "component", "team", "notify", "cause", "slo", "whatsapp_instance"},
+        TARGET
+        | {"alertname", "alertstate", "severity", "component", "team", "notify", "cause", "slo", "whatsapp_instance"},
     ),
     "ALERTS_FOR_STATE": Sample("gauge", TARGET | {"alertname", "severity", "component", "team", "notify", "slo"}),
 }

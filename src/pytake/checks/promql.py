@@ -109,7 +109,7 @@ class Selector:
         """Known metrics that the selector can select; a name that is not known selects nothing."""
         if self.name is not None:
             return [self.name] if self.name in known else []
-        pattern = re.compile(self.pattern or "")
+        pattern = re.compile(self.pattern or ".+")
         return [name for name in known if pattern.fullmatch(name)]
 
     def __str__(self) -> str:
@@ -177,7 +177,7 @@ class Labels:
         if node.modifier is None:
             return frozenset()
         named = frozenset(node.modifier.labels)
-        for label in sorted(named - inner):
+        for label in sorted(named - inner - {"__name__"}):
             self.report("unknown_label", f"{kind} groups by {label!r}, which {node.expr!s} does not have")
         return named if node.modifier.type == pp.AggModifierType.By else inner - named
 
@@ -189,24 +189,31 @@ class Labels:
             return left
         if op(node) == "or":
             return left | right
-        matching = node.modifier.matching if node.modifier else None
-        if matching is None:
+        if node.modifier is None or node.modifier.matching is None:
             self._same_sides(node, left, right)
             return left
-        named = frozenset(matching.labels)
-        if matching.type == pp.LabelModifierType.Include:
+        return self._matched(node, node.modifier, left, right)
+
+    def _matched(
+        self, node: pp.BinaryExpr, modifier: pp.BinModifier, left: frozenset[str], right: frozenset[str]
+    ) -> frozenset[str]:
+        """Result labels of an operation with on() or ignoring()."""
+        matching = modifier.matching
+        assert matching is not None
+        named, on = frozenset(matching.labels), matching.type == pp.LabelModifierType.Include
+        if on:
             for label in sorted(named - (left & right)):
                 self.report("vector_matching", f"'on ({label})' but one side has no label {label!r}: {node!s}")
         elif left - named != right - named:
             self.report("vector_matching", f"the sides differ in {sorted((left ^ right) - named)}: {node!s}")
         if op(node) in SET_OPERATORS:
             return left
-        group = frozenset(node.modifier.group_labels or ()) if node.modifier else frozenset()
-        if node.modifier and node.modifier.card == pp.VectorMatchCardinality.OneToMany:
+        group = frozenset(modifier.group_labels or ())
+        if modifier.card == pp.VectorMatchCardinality.OneToMany:
             return right | group
-        if node.modifier and node.modifier.card == pp.VectorMatchCardinality.ManyToOne:
+        if modifier.card == pp.VectorMatchCardinality.ManyToOne:
             return left | group
-        return named if matching.type == pp.LabelModifierType.Include else left - named
+        return named if on else left - named
 
     def _same_sides(self, node: pp.BinaryExpr, left: frozenset[str], right: frozenset[str]) -> None:
         """Without on() or ignoring(), series match on all labels: different label sets never do."""

@@ -98,7 +98,9 @@ def load(path: Path) -> Slo:
         raise SloError(f"{path.name}: {error}") from error
     worst = max(burn.factor for burn in (*PAGE, *TICKET))
     if worst * float(slo.budget) >= 1:
-        raise SloError(f"{path.name}: at {slo.objective} % a burn rate of {worst:g} can never be reached; choose a higher objective")
+        raise SloError(
+            f"{path.name}: at {slo.objective} % nothing burns {worst:g} times too fast; choose a higher objective"
+        )
     return slo
 
 
@@ -120,7 +122,11 @@ def _base(slo: Slo) -> list[dict[str, Any]]:
     return [
         _record(slo, "slo:sli_bad:rate5m", f"({slo.sli.bad.strip()})\n  or\n0 * ({total})\n"),
         _record(slo, "slo:sli_total:rate5m", total),
-        _record(slo, "slo:sli_error:ratio_rate5m", _ratio(f"slo:sli_bad:rate5m{slo.selector}", f"slo:sli_total:rate5m{slo.selector}")),
+        _record(
+            slo,
+            "slo:sli_error:ratio_rate5m",
+            _ratio(f"slo:sli_bad:rate5m{slo.selector}", f"slo:sli_total:rate5m{slo.selector}"),
+        ),
         _record(slo, "slo:objective:ratio", f"vector({slo.objective / 100:.10g})"),
         _record(slo, "slo:error_budget:ratio", f"vector({slo.budget})"),
     ]
@@ -192,7 +198,11 @@ def document(slos: list[Slo]) -> dict[str, Any]:
             _alert(slo, slo.alerts.ticket, TICKET, "warning", "ticket"),
         ]
     intervals = {"base": f"{STEP}s", "fast": f"{STEP}s", "slow": "2m", "alert": f"{STEP}s"}
-    return {"groups": [{"name": f"slo:{name}", "interval": intervals[name], "rules": found} for name, found in rules.items()]}
+    return {
+        "groups": [
+            {"name": f"slo:{name}", "interval": intervals[name], "rules": found} for name, found in rules.items()
+        ]
+    }
 
 
 class _Dumper(yaml.SafeDumper):
@@ -226,7 +236,9 @@ def main(
     old = OUTPUT.read_text(encoding="utf-8") if OUTPUT.exists() else ""
     if check:
         if old != text:
-            typer.echo("".join(difflib.unified_diff(old.splitlines(True), text.splitlines(True), "committed", "generated")))
+            typer.echo(
+                "".join(difflib.unified_diff(old.splitlines(True), text.splitlines(True), "committed", "generated"))
+            )
             typer.echo(f"{OUTPUT.name} is out of date: run `make generate`", err=True)
             raise typer.Exit(1)
         return
