@@ -149,15 +149,17 @@ def binary(expr: ast.BinaryOperation, left: Value, right: Value) -> Value:
         return _set_operation(expr, _vector(left), _vector(right))
     if isinstance(left, list) and isinstance(right, list):
         return _pairs(expr, left, right)
-    vector, number = (left, right) if isinstance(left, list) else (right, left)
-    flipped = vector is right
-    out: Vector = []
-    for labels, value in vector:  # type: ignore[union-attr]  # the branch above left exactly one vector
-        sides = (number, value) if flipped else (value, number)
-        result = _combine(expr, *sides, keep=value)  # type: ignore[arg-type]  # the other one is a number
-        if result is not None:
-            out.append((labels, result))
-    return out
+    if isinstance(left, list):
+        pairs = [(labels, _combine(expr, value, _number(right), value)) for labels, value in left]
+    else:
+        pairs = [(labels, _combine(expr, left, value, value)) for labels, value in _vector(right)]
+    return [(labels, value) for labels, value in pairs if value is not None]
+
+
+def _number(value: Value) -> float:
+    if isinstance(value, list):
+        raise TypeError("a vector where a number was sure")
+    return value
 
 
 def _combine(expr: ast.BinaryOperation, left: float, right: float, keep: float) -> float | None:

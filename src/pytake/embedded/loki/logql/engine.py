@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -10,9 +11,10 @@ from pytake.embedded.loki.logql.algebra import Vector, evaluate, is_scalar
 from pytake.embedded.loki.logql.ast import RangeOp
 from pytake.embedded.loki.logql.errors import LogQLError, SeriesLimit
 from pytake.embedded.loki.logql.meta import metadata
-from pytake.embedded.loki.logql.pipeline import Pipeline
+from pytake.embedded.loki.logql.pipeline import Pipeline, to_entry
 from pytake.embedded.loki.logql.ranges import slide
 from pytake.embedded.loki.logql.reference import absent_labels, find_injected
+from pytake.embedded.loki.logql.row import Row
 from pytake.embedded.loki.logql.rows import Entry, Execute, Labels, Limits, Series
 from pytake.embedded.loki.logql.samples import Extractor
 from pytake.embedded.loki.logql.sql.leaf import Leaf, Steps
@@ -28,6 +30,7 @@ MIN_SLICE = 1_000_000_000
 PAGE = 2048
 """Rows a statement fetches where SQL cannot say exactly which lines stay."""
 MAX_SERIES_IN_MEMORY = 500_000
+_ID = re.compile(r"[0-9a-f]{16}")
 Streams = Mapping[int, Mapping[str, str]]
 
 
@@ -52,6 +55,8 @@ class LogPlan:
         self.scope = Scope(streams, strict=False)
         for stage in query.stages:
             self.scope.apply(stage)
+        self.selective = bool(self.scope.ids) or any(_ID.search(needle) for needle in self.scope.needles)
+        """Whether the query asks for an id: few lines have it, so one statement over the whole time is cheapest."""
         self._labels = {sid: tuple(sorted(labels.items())) for sid, labels in streams.items()}
 
     def sql(self, source: RowSource, start: int, end: int, limit: int) -> str:
@@ -59,12 +64,13 @@ class LogPlan:
         order = f"ORDER BY {Col.TS} {'ASC' if self.forward else 'DESC'} LIMIT {limit}"
         return f"{_rows(self.scope.sources(source, start, end))} {order}"
 
-    def entry(self, row: Sequence[Any]) -> Entry | None:
-        """What a row becomes."""
-        ts, sid, line, meta, level = row
+    def entry(self, found: Sequence[Any]) -> Entry | None:
+        """What a fetched row becomes."""
+        ts, sid, line, meta, level = found
         if self.plain:
             return Entry(ts, line, self._labels[sid], tuple(sorted(metadata(meta, level).items())))
-        return self.pipeline.process(ts, line, self.streams[sid], metadata(meta, level))
+        row = Row(ts, line, self.streams[sid], metadata(meta, level))
+        return to_entry(row, self._labels[sid]) if self.pipeline.run(row) else None
 
 
 def slices(start: int, end: int, *, forward: bool) -> Iterator[tuple[int, int]]:
@@ -94,7 +100,8 @@ def query_logs(
         return []
     plan = LogPlan(expr, streams, forward=forward)
     answer: list[Entry] = []
-    for low, high in slices(start, end, forward=forward):
+    spans = [(start, end)] if plan.selective else slices(start, end, forward=forward)
+    for low, high in spans:
         _slice(plan, source, execute, low, high, limit, answer)
         if len(answer) >= limit:
             break

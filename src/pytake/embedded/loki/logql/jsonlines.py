@@ -6,7 +6,6 @@ import json
 import json.decoder
 import re
 from collections.abc import Iterator
-from functools import lru_cache
 from typing import Any
 
 import orjson
@@ -25,13 +24,23 @@ class _Raw(str):
 _RAW_DECODER = json.JSONDecoder(parse_float=_Raw, parse_int=_Raw, parse_constant=_Raw)
 
 
-@lru_cache(maxsize=16384)
+_NAMES: dict[str, str] = {}
+"""Names of top-level keys that were seen; emptied when it grows large."""
+_MAX_NAMES = 16384
+
+
 def sanitize(key: str, first: bool = True) -> str:
     """A key as label name: blanks around it cut, other characters become `_`, a leading digit gets one before it."""
     key = key.strip()
     if first and key[:1].isdigit():
         key = "_" + key
     return _BAD.sub("_", key)
+
+
+def _name(key: str) -> str:
+    if len(_NAMES) > _MAX_NAMES:
+        _NAMES.clear()
+    return _NAMES.setdefault(key, sanitize(key))
 
 
 def decode(line: str) -> Any:
@@ -84,18 +93,23 @@ class _NotExactError(Exception):
 
 
 def _flatten(value: dict[str, Any], prefix: str, found: dict[str, str]) -> None:
+    known = _NAMES.get
     for key, item in value.items():
-        name = f"{prefix}_{sanitize(key, False)}" if prefix else sanitize(key)
+        name = f"{prefix}_{sanitize(key, False)}" if prefix else known(key) or _name(key)
         kind = type(item)
-        if kind is str or kind is _Raw:
+        if kind is str:
             if item and name not in found and name:
+                found[name] = item
+        elif kind is _Raw:
+            if name not in found and name:
                 found[name] = str(item)
+        elif kind is int or kind is bool:
+            if name not in found and name:
+                found[name] = str(item) if kind is int else "true" if item else "false"
         elif kind is dict:
             _flatten(item, name, found)
         elif kind is float:
             raise _NotExactError
-        elif kind is not list and item is not None and name and name not in found:
-            found[name] = str(item) if kind is int else "true" if item else "false"
 
 
 def json_paths(line: str) -> Iterator[tuple[str, tuple[str, ...]]]:

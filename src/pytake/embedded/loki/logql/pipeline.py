@@ -44,12 +44,15 @@ class Pipeline:
         return to_entry(row) if self.run(row) else None
 
 
-def to_entry(row: Row) -> Entry:
-    """The row as part of an answer."""
-    stream: Labels = tuple(sorted((k, v) for k, v in row.stream.items() if k not in row.parsed and k not in row.gone))
-    metadata: Labels = tuple(sorted((k, v) for k, v in row.meta.items() if k not in row.parsed and k not in row.gone))
-    parsed: Labels = tuple(sorted((k, v) for k, v in row.shown().items()))
-    return Entry(row.ts, row.line, stream, metadata, parsed)
+def to_entry(row: Row, stream: Labels | None = None) -> Entry:
+    """The row as part of an answer; `stream` are its stream's labels, sorted, where the caller has them."""
+    parsed: Labels = tuple(sorted(row.shown().items()))
+    if not row.gone and row.parsed.keys().isdisjoint(row.stream) and row.parsed.keys().isdisjoint(row.meta):
+        labels = tuple(sorted(row.stream.items())) if stream is None else stream
+        return Entry(row.ts, row.line, labels, tuple(sorted(row.meta.items())), parsed)
+    labels = tuple(sorted((k, v) for k, v in row.stream.items() if k not in row.parsed and k not in row.gone))
+    metadata = tuple(sorted((k, v) for k, v in row.meta.items() if k not in row.parsed and k not in row.gone))
+    return Entry(row.ts, row.line, labels, metadata, parsed)
 
 
 def compile_stage(stage: ast.Stage) -> Step:  # noqa: PLR0911, PLR0912 - one return a construct
@@ -109,6 +112,10 @@ def _json(row: Row) -> bool:
     found = flatten_json(row.line)
     if found is None:
         row.fail("JSONParserErr", "Value looks like object, but can't find closing '}' symbol")
+        return True
+    names = found.keys()
+    if not row.parsed and names.isdisjoint(row.stream) and names.isdisjoint(row.meta):
+        row.parsed = found
         return True
     for name, value in found.items():
         row.extract(name, value)

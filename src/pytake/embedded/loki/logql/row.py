@@ -45,6 +45,8 @@ class Row:
 
     def shown(self) -> dict[str, str]:
         """Labels made by the pipeline, errors included."""
+        if not self.error and not self.details:
+            return self.parsed
         shown = dict(self.parsed)
         if self.error:
             shown[ERROR] = self.error

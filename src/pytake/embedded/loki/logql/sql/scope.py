@@ -6,7 +6,7 @@ cannot be said in SQL is left out of the condition, and `exact` says so.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from pytake.embedded.loki.logql import ast, regex
@@ -244,7 +244,7 @@ class Scope:
     def _json(self, extractions: tuple[ast.Extraction, ...]) -> None:
         if self._line().sql != f"r.{Col.LINE}":
             raise NotPushableError("json of a changed line")
-        names = None
+        names: dict[str, Text] | None = None
         if extractions:
             names = {}
             for extraction in extractions:
@@ -266,9 +266,9 @@ class Scope:
             return Text(f"coalesce({promoted}, {value})", f"({promoted} IS NULL AND coalesce({kind}, FALSE))")
         return Text(f"({value})", f"coalesce({kind}, FALSE)")
 
-    def _groups(self, pattern: str, names: object) -> None:
+    def _groups(self, pattern: str, names: Sequence[str | None]) -> None:
         line = self._line()
-        found = [name or "" for name in names]  # type: ignore[attr-defined]  # a sequence of names or None
+        found = [name or "" for name in names]
         aliases = ", ".join(f"'g{index}'" for index in range(len(found)))
         match = f"regexp_extract({line.sql}, {t.quote(pattern)}, [{aliases}])"
         values = {

@@ -56,26 +56,26 @@ def _title(text: str) -> str:
 
 
 def _substr(start: Any, end: Any, text: Any) -> str:
-    start, end, text = to_int(start), to_int(end), to_text(text)
-    if start < 0:
-        return text[: max(end, 0)]
-    return text[start:] if end < 0 or end > len(text) else text[start:end]
+    first, last, whole = to_int(start), to_int(end), to_text(text)
+    if first < 0:
+        return whole[: max(last, 0)]
+    return whole[first:] if last < 0 or last > len(whole) else whole[first:last]
 
 
 def _trunc(count: Any, text: Any) -> str:
-    count, text = to_int(count), to_text(text)
-    if count < 0:
-        return text[count:] if len(text) + count > 0 else text
-    return text[:count]
+    size, whole = to_int(count), to_text(text)
+    if size < 0:
+        return whole[size:] if len(whole) + size > 0 else whole
+    return whole[:size]
 
 
 def _align(count: Any, text: Any, *, left: bool) -> str:
-    count, text = to_int(count), to_text(text)
-    if count < 0:
-        return text
-    if len(text) > count:
-        return text[:count] if left else text[len(text) - count :]
-    return text.ljust(count) if left else text.rjust(count)
+    size, whole = to_int(count), to_text(text)
+    if size < 0:
+        return whole
+    if len(whole) > size:
+        return whole[:size] if left else whole[len(whole) - size :]
+    return whole.ljust(size) if left else whole.rjust(size)
 
 
 def _indent(count: Any, text: Any) -> str:
@@ -98,20 +98,22 @@ def _default(fallback: Any, *given: Any) -> Any:
     return given[0] if given and truth(given[0]) else fallback
 
 
-for _name, _run in {
+_ONE: dict[str, Callable[..., Any]] = {
     "lower": str.lower, "ToLower": str.lower, "upper": str.upper, "ToUpper": str.upper, "title": _title,
     "trim": str.strip, "TrimSpace": str.strip, "b64enc": lambda s: base64.b64encode(s.encode()).decode(), "b64dec": _b64dec,
     "urlencode": urllib.parse.quote_plus, "urldecode": urllib.parse.unquote_plus, "urlquery": urllib.parse.quote_plus,
-}.items():  # fmt: skip
-    _add(_name, _strings(_run), 1)
-for _name, _run in {
+}  # fmt: skip
+_TWO: dict[str, Callable[..., Any]] = {
     "trimAll": lambda chars, s: s.strip(chars) if chars else s, "trimPrefix": lambda p, s: s.removeprefix(p),
     "trimSuffix": lambda p, s: s.removesuffix(p), "contains": lambda part, s: part in s,
     "hasPrefix": lambda p, s: s.startswith(p), "hasSuffix": lambda p, s: s.endswith(p),
     "Trim": lambda s, chars: s.strip(chars) if chars else s, "TrimLeft": lambda s, chars: s.lstrip(chars) if chars else s,
     "TrimRight": lambda s, chars: s.rstrip(chars) if chars else s, "TrimPrefix": lambda s, p: s.removeprefix(p),
     "TrimSuffix": lambda s, p: s.removesuffix(p),
-}.items():  # fmt: skip
+}  # fmt: skip
+for _name, _run in _ONE.items():
+    _add(_name, _strings(_run), 1)
+for _name, _run in _TWO.items():
     _add(_name, _strings(_run), 2)
 _add("replace", _strings(lambda old, new, s: s.replace(old, new)), 3)
 _add("Replace", _replace_n, 4)
