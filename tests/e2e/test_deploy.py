@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -47,7 +48,8 @@ class Deployed:
     def run(self, *arguments: str, timeout: float = 180) -> subprocess.CompletedProcess[str]:
         env = {
             "PATH": os.environ["PATH"], "HOME": os.environ.get("HOME", "/"), "COLUMNS": "200",
-            "PYTAKE_ROOT": str(self.root), "PYTAKE_PORT_OFFSET": str(self.offset), "PYTAKE_ENVIRONMENT": "e2e", "PYTAKE_WITHOUT": os.environ.get("PYTAKE_E2E_WITHOUT", ""),
+            "PYTAKE_ROOT": str(self.root), "PYTAKE_PORT_OFFSET": str(self.offset), "PYTAKE_ENVIRONMENT": "e2e",
+            "PYTAKE_WITHOUT": os.environ.get("PYTAKE_E2E_WITHOUT", ""),
         }  # fmt: skip
         return subprocess.run(
             [PYTAKE, *arguments], env=env, cwd=self.root, stdin=subprocess.DEVNULL,
@@ -73,8 +75,10 @@ class Deployed:
 
 
 @pytest.fixture(scope="module")
-def deployed(tmp_path_factory):
-    root = tmp_path_factory.mktemp("checkout")
+def deployed():
+    # Not under pytest's folder, whose rights every pytest that starts sets anew: user postgres must reach this one.
+    root = Path(tempfile.mkdtemp(prefix="pytake-deploy-"))
+    root.chmod(0o755)
     shutil.copytree(ROOT / "monitoring", root / "monitoring", symlinks=True)
     (root / "requirements").symlink_to(ROOT / "requirements")
     stack = Deployed(root, free_offset())
@@ -84,6 +88,7 @@ def deployed(tmp_path_factory):
         yield stack
     finally:
         stack.run("cleanup", "--yes")
+        shutil.rmtree(root, ignore_errors=True)
 
 
 def test_everything_is_ready_and_every_target_is_up(deployed):
@@ -103,7 +108,7 @@ def test_everything_listens_on_the_loopback_only(deployed):
     pids = {process.pid for process in deployed.processes()}
     listening = [c for c in psutil.net_connections("inet") if c.pid in pids and c.status == psutil.CONN_LISTEN]
     assert len(listening) >= len(deployed.status()["components"])
-    assert {connection.laddr.ip for connection in listening} <= {"127.0.0.1", "::1"}
+    assert {connection.laddr.ip for connection in listening} <= {"127.0.0.1", "::1", "::ffff:127.0.0.1"}
 
 
 def test_no_process_has_a_secret_in_its_arguments(deployed):
