@@ -169,12 +169,37 @@ def get_logger(name: str) -> structlog.typing.FilteringBoundLogger:
     return logger
 
 
+class _Repeats:
+    """Lets the same message of the exporters' libraries through once a minute: a collector that is away is one fact."""
+
+    SECONDS = 60.0
+
+    def __init__(self) -> None:
+        self._seen: dict[tuple[str, str], float] = {}
+
+    def __call__(self, record: logging.LogRecord) -> bool:
+        """Tell whether the record was written a short time ago."""
+        if not record.name.startswith(("opentelemetry.", "pytake.telemetry.")):
+            return False
+        key, now = (record.name, str(record.msg)), time.monotonic()
+        if now - self._seen.get(key, -self.SECONDS) < self.SECONDS:
+            return True
+        if len(self._seen) > 1000:
+            self._seen.clear()
+        self._seen[key] = now
+        return False
+
+
 class _StandardHandler(logging.Handler):
     """Takes the standard library's records into the pipeline."""
 
+    def __init__(self) -> None:
+        super().__init__()
+        self._repeats = _Repeats()
+
     def emit(self, record: logging.LogRecord) -> None:
         target = _pipeline
-        if target is None:
+        if target is None or self._repeats(record):
             return
         extra = {key: value for key, value in vars(record).items() if key not in _STANDARD}
         if record.exc_info:
@@ -202,5 +227,6 @@ def configure_logging(service: str, settings: TelemetrySettings) -> LogPipeline:
         logger = logging.getLogger(name)
         logger.handlers.clear()
         logger.propagate = name != "uvicorn.access"
-    logging.getLogger("httpx").setLevel(max(logging.WARNING, _pipeline.level))
+    for name in ("httpx", "httpx2"):  # a line a request, with its URL: the spans and metrics say it better
+        logging.getLogger(name).setLevel(max(logging.WARNING, _pipeline.level))
     return _pipeline
