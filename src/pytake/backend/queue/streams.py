@@ -201,6 +201,11 @@ class Streams:
                 gone += 1
         return gone
 
+    async def backlog(self, queue: Queue) -> float:
+        """How far the workers are behind: seconds since the first entry that is not done was appended; 0: none is."""
+        first = await self.client.xrange(stream_name(queue), count=1)
+        return max(0.0, time.time() - int(first[0][0].split(b"-", 1)[0]) / 1000) if first else 0.0
+
     async def depth(self, queue: Queue) -> tuple[int, float, int]:
         """Jobs not done (delayed ones included), age in seconds of the oldest, dead letters."""
         async with self.client.pipeline(transaction=False) as pipe:

@@ -15,8 +15,11 @@ log = get_logger(__name__)
 
 
 async def sweep(resources: Resources, *, limit: int = 200) -> int:
-    """Ask again for conversations that are due since ``sweep_after`` seconds and that nobody works on."""
-    late = timedelta(seconds=resources.settings.sweep_after)
+    """Ask again for conversations that nobody works on and that are due since ``sweep_after`` seconds.
+
+    What is due since the queue's oldest job was appended may only be late: asking again would make the backlog longer.
+    """
+    late = timedelta(seconds=resources.settings.sweep_after + await resources.streams.backlog(Queue.OUTBOUND))
     overdue = (
         select(Conversation.id)
         .where(
