@@ -126,7 +126,6 @@ class Server:
                 self.ports[name] = sock.getsockname()[1]
             self.store.start()
             cleanup.callback(self.store.close)
-            cleanup.callback(self.converter.close)
             if self.config.otlp_grpc is not None:
                 receiver = Receiver(self.store, "otlp", "grpc")
                 rpc, self.ports["otlp_grpc"] = receive_grpc.start(receiver, self.config.otlp_grpc)
@@ -147,6 +146,7 @@ class Server:
             for server in servers:
                 server.should_exit = True
             await asyncio.gather(*tasks)
+            await self.converter.close()
             log.info("jaeger_stopped")
 
 

@@ -5,6 +5,7 @@ would cost three times as much.
 """
 
 import io
+import resource
 import struct
 import sys
 from pathlib import Path
@@ -114,13 +115,13 @@ def to_otlp(batch: Any) -> bytes:
     try:
         process = batch.process
         service = KeyValue(key="service.name", value=AnyValue(string_value=_text(process.serviceName)))
-        resource = b"".join(
+        process_bytes = b"".join(
             _field(b"\x0a", pair) for pair in (service.SerializeToString(), *map(_pair, process.tags or ()))
         )
         spans = b"".join([_field(b"\x12", _span(span)) for span in batch.spans])
     except (TypeError, AttributeError, struct.error, ValueError, OverflowError) as error:
         raise ThriftError(f"a span or process lacks a required field or has a wrong value: {error!r}") from error
-    return _field(b"\x0a", _field(b"\x0a", resource) + _field(b"\x12", spans))
+    return _field(b"\x0a", _field(b"\x0a", process_bytes) + _field(b"\x12", spans))
 
 
 def _span(span: Any) -> bytes:
@@ -206,11 +207,16 @@ def _event(log: Any) -> bytes:
 
 
 FRAME = struct.Struct("<BI")
+MAX_MEMORY = 2 * 2**30
+"""Address space of a converting process: what a hostile batch claims must not take the machine's memory."""
 
 
 def _serve() -> None:
     """Convert batches from standard input to standard output until it ends; frames of status, length, bytes."""
+    resource.setrlimit(resource.RLIMIT_AS, (MAX_MEMORY, MAX_MEMORY))
     source, target = sys.stdin.buffer, sys.stdout.buffer
+    target.write(b"!")
+    target.flush()
     while header := source.read(FRAME.size):
         _, length = FRAME.unpack(header)
         try:

@@ -60,7 +60,9 @@ class WriteAheadLog:
 
     def close(self) -> None:
         """Close the file; what was appended is on disk already."""
-        os.close(self._handle)
+        if self._handle >= 0:
+            os.close(self._handle)
+            self._handle = -1
 
 
 def numbers(directory: Path) -> list[int]:
