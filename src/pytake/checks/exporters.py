@@ -1,8 +1,8 @@
 """What the exporters really expose: captured from running ones into ``data/exporters.json``, and compared with it.
 
 ``python -m pytake.checks.exporters capture [NAME=URL ...]`` scrapes the stack that runs on the usual ports (or
-the given addresses) and writes the names, types and labels, never values. Series come and go with what an exporter watches, so a
-capture adds to what is there unless ``--fresh`` is given.
+the given addresses) and writes the names, types and labels, never values. Series come and go with what an exporter
+watches, so a capture adds to what is there unless ``--fresh`` is given.
 """
 
 import json

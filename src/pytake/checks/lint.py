@@ -140,7 +140,7 @@ def record_name(rule: Rule, labels: frozenset[str]) -> Problems:
     if rest.replace("le", "").strip("_") and (labels - {"le"} or rest not in {"global", "service"}):
         yield (
             "name",
-            f"the level names {rest.strip('_')!r}, which the result has not ({', '.join(sorted(labels)) or 'no label'})",
+            f"the level names {rest.strip('_')!r}, which the result has not ({', '.join(sorted(labels))})",
         )
 
 

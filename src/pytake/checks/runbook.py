@@ -193,9 +193,7 @@ def _conclude(result: dict[str, Any]) -> None:
     else:
         out.print("\n[green]Verdict: nothing stands out.[/]")
     if result["without_data"]:
-        out.print(
-            f"[yellow]{result['without_data']} queries had no data: what they look at does not run or has not happened.[/]"
-        )
+        out.print(f"[yellow]{result['without_data']} queries had no data: nothing runs or nothing happened there.[/]")
 
 
 app = typer.Typer(help="Run a runbook's queries now and print the values with a verdict.", add_completion=False)
