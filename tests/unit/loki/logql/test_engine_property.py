@@ -24,7 +24,25 @@ from pytake.embedded.loki.logql.reference import Line, evaluate_logs, evaluate_m
 from tests.unit.loki.logql.memory import MemorySource
 
 SECOND = 1_000_000_000
-NUMBERS = ["5", "500", "12.5", "1.50", "0", "-3", "1e3", " 5", "5 ", "1_000", "0x10", "inf", "NaN", "", "abc", ".5", "7."]
+NUMBERS = [
+    "5",
+    "500",
+    "12.5",
+    "1.50",
+    "0",
+    "-3",
+    "1e3",
+    " 5",
+    "5 ",
+    "1_000",
+    "0x10",
+    "inf",
+    "NaN",
+    "",
+    "abc",
+    ".5",
+    "7.",
+]
 DURATIONS = ["5ms", "1.5s", "1m30s", "0.3ms", "2h", "x", "10", "0", "250us"]
 SIZES = ["5KB", "1.5MiB", "20B", "1,000", "3 kb", "7", "1e3B", "big"]
 WORDS = ["info", "error", "warn", "GET", "a b", "it's", "é", "x=y", "127.0.0.1", "10.1.2.3"]
@@ -57,7 +75,11 @@ def lines_of_text(draw: st.DrawFn) -> str:
         return json.dumps(found, ensure_ascii=draw(st.booleans()))
     if kind < 8:
         return " ".join(f"{key}={json.dumps(value) if ' ' in str(value) else value}" for key, value in found.items())
-    return draw(st.sampled_from(["GET /a 200 5ms", "POST /b 500 12ms", "plain", "", "{broken", "a\nb error", "\x1b[31mred\x1b[0m"]))
+    return draw(
+        st.sampled_from(
+            ["GET /a 200 5ms", "POST /b 500 12ms", "plain", "", "{broken", "a\nb error", "\x1b[31mred\x1b[0m"]
+        )
+    )
 
 
 streams = st.sampled_from(
@@ -71,7 +93,12 @@ streams = st.sampled_from(
 metadata = st.one_of(
     st.just({}),
     st.fixed_dictionaries(
-        {}, optional={"trace_id": st.just("00f067aa0ba902b7"), "detected_level": st.sampled_from(["info", "error"]), "path": st.just("/m")}
+        {},
+        optional={
+            "trace_id": st.just("00f067aa0ba902b7"),
+            "detected_level": st.sampled_from(["info", "error"]),
+            "path": st.just("/m"),
+        },
     ),
 )
 
@@ -87,33 +114,88 @@ def logs(draw: st.DrawFn) -> list[Line]:
     return made
 
 
-selectors = st.sampled_from(['{job="api"}', '{job=~".+"}', '{job=~"api|worker", env!="dev"}', '{env="prod"}', '{job="none"}'])
+selectors = st.sampled_from(
+    ['{job="api"}', '{job=~".+"}', '{job=~"api|worker", env!="dev"}', '{env="prod"}', '{job="none"}']
+)
 line_filters = st.sampled_from(
-    ['|= "error"', '!= "error"', '|= "info" or "GET"', '!= "info" or "GET"', "|~ `err.r`", "!~ `(?i)GET`", "|~ `a.b`",
-     '|> "<_> /a <_>"', '!> "<_>500<_>"', '|= ip("10.0.0.0/8")', '|= ""', "|~ `error|warn`"]
-)  # fmt: skip
+    [
+        '|= "error"',
+        '!= "error"',
+        '|= "info" or "GET"',
+        '!= "info" or "GET"',
+        "|~ `err.r`",
+        "!~ `(?i)GET`",
+        "|~ `a.b`",
+        '|> "<_> /a <_>"',
+        '!> "<_>500<_>"',
+        '|= ip("10.0.0.0/8")',
+        '|= ""',
+        "|~ `error|warn`",
+    ]
+)
 parsers = st.sampled_from(
-    ["| json", '| json status, who="user.name"', '| json took="took", one="list[0]", all="user"', "| logfmt",
-     "| logfmt --strict", "| logfmt status, took", "| regexp `^(?P<method>\\w+) (?P<path>\\S+) (?P<status>\\d+)`",
-     '| pattern "<method> <path> <status> <took>"', "| unpack"]
-)  # fmt: skip
+    [
+        "| json",
+        '| json status, who="user.name"',
+        '| json took="took", one="list[0]", all="user"',
+        "| logfmt",
+        "| logfmt --strict",
+        "| logfmt status, took",
+        "| regexp `^(?P<method>\\w+) (?P<path>\\S+) (?P<status>\\d+)`",
+        '| pattern "<method> <path> <status> <took>"',
+        "| unpack",
+    ]
+)
 predicates = st.recursive(
     st.sampled_from(
-        ['level="error"', 'level!="error"', 'level=~"err.*"', 'path!~"/a|/b"', "status>=500", "status==5", "status!=5",
-         "status<100", "took>1s", "took<=5ms", "size>1KB", "size<=20B", 'user_name="a b"', 'user_id=""', 'env="prod"',
-         'trace_id="4bf92f3577b34da6a3ce929d0e0e4736"', 'trace_id!=""', 'detected_level="error"', '__error__=""',
-         '__error__!=""', '__error__=~".*Parser.*"', 'job_extracted="GET"', 'path=ip("10.0.0.0/8")']
+        [
+            'level="error"',
+            'level!="error"',
+            'level=~"err.*"',
+            'path!~"/a|/b"',
+            "status>=500",
+            "status==5",
+            "status!=5",
+            "status<100",
+            "took>1s",
+            "took<=5ms",
+            "size>1KB",
+            "size<=20B",
+            'user_name="a b"',
+            'user_id=""',
+            'env="prod"',
+            'trace_id="4bf92f3577b34da6a3ce929d0e0e4736"',
+            'trace_id!=""',
+            'detected_level="error"',
+            '__error__=""',
+            '__error__!=""',
+            '__error__=~".*Parser.*"',
+            'job_extracted="GET"',
+            'path=ip("10.0.0.0/8")',
+        ]
     ),
-    lambda inner: st.tuples(inner, st.sampled_from([" and ", " or ", ", "]), inner).map(lambda p: f"({p[0]}{p[1]}{p[2]})"),
+    lambda inner: st.tuples(inner, st.sampled_from([" and ", " or ", ", "]), inner).map(
+        lambda p: f"({p[0]}{p[1]}{p[2]})"
+    ),
     max_leaves=4,
-)  # fmt: skip
+)
 label_filters = predicates.map(lambda text: f"| {text}")
 formats = st.sampled_from(
-    ["| line_format `{{.level}} {{.path}}`", "| line_format `{{.level | upper}}`", "| label_format kind=level",
-     "| label_format where=`{{.path}}!`", "| label_format level=`{{ ToUpper .level }}`", "| drop level",
-     '| drop path, level="error"', "| keep level, path", '| keep path, level=~"e.*"', "| decolorize",
-     "| drop __error__, __error_details__", "| label_format a=path, path=level"]
-)  # fmt: skip
+    [
+        "| line_format `{{.level}} {{.path}}`",
+        "| line_format `{{.level | upper}}`",
+        "| label_format kind=level",
+        "| label_format where=`{{.path}}!`",
+        "| label_format level=`{{ ToUpper .level }}`",
+        "| drop level",
+        '| drop path, level="error"',
+        "| keep level, path",
+        '| keep path, level=~"e.*"',
+        "| decolorize",
+        "| drop __error__, __error_details__",
+        "| label_format a=path, path=level",
+    ]
+)
 
 
 @st.composite
@@ -124,12 +206,25 @@ def log_queries(draw: st.DrawFn) -> str:
     return " ".join([draw(selectors), *stages])
 
 
-groupings = st.sampled_from(["by (level)", "by (path, env)", "by (job)", "without (level, trace_id)", "by (status)", "by ()", ""])
+groupings = st.sampled_from(
+    ["by (level)", "by (path, env)", "by (job)", "without (level, trace_id)", "by (status)", "by ()", ""]
+)
 plain_ops = st.sampled_from(["count_over_time", "rate", "bytes_over_time", "bytes_rate", "absent_over_time"])
 value_ops = st.sampled_from(
-    ["sum_over_time", "rate", "rate_counter", "avg_over_time", "min_over_time", "max_over_time", "stdvar_over_time",
-     "stddev_over_time", "first_over_time", "last_over_time", "quantile_over_time"]
-)  # fmt: skip
+    [
+        "sum_over_time",
+        "rate",
+        "rate_counter",
+        "avg_over_time",
+        "min_over_time",
+        "max_over_time",
+        "stdvar_over_time",
+        "stddev_over_time",
+        "first_over_time",
+        "last_over_time",
+        "quantile_over_time",
+    ]
+)
 ranges = st.sampled_from(["[5s]", "[20s]", "[20s] offset 10s", "[1m]", "[7s]"])
 vector_ops = st.sampled_from(["sum", "sum", "sum", "max", "min", "avg", "count", "stddev", "topk 2", "bottomk 1"])
 
@@ -174,7 +269,9 @@ def same(left: Sequence[Series], right: Sequence[Series]) -> bool:
     )
 
 
-relaxed = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+relaxed = settings(
+    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
+)
 
 
 @relaxed

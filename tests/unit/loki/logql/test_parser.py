@@ -26,13 +26,16 @@ def stages(text: str) -> tuple[a.Stage, ...]:
         ('{name =~ "mysql.+"}', [("name", RE, "mysql.+")]),
         ('{a="b", name !~ `mysql-\\d+`}', [("a", EQ, "b"), ("name", NRE, "mysql-\\d+")]),
         (r'{a="C:\\dir \"q\" \u00e9 \x41\n"}', [("a", EQ, 'C:\\dir "q" é A\n')]),
-        ('{json="a", by="b", rate="c", offset="d"}', [("json", EQ, "a"), ("by", EQ, "b"), ("rate", EQ, "c"), ("offset", EQ, "d")]),
+        (
+            '{json="a", by="b", rate="c", offset="d"}',
+            [("json", EQ, "a"), ("by", EQ, "b"), ("rate", EQ, "c"), ("offset", EQ, "d")],
+        ),
         ('({app="mysql"})', [("app", EQ, "mysql")]),
         ('{app="mysql"} # all of it\n', [("app", EQ, "mysql")]),
         ('# first\n{app="mysql"}', [("app", EQ, "mysql")]),
         ('{app="a#b"}', [("app", EQ, "a#b")]),
     ],
-)  # fmt: skip
+)
 def test_selectors(text: str, matchers: list[tuple[str, a.MatchOp, str]]) -> None:
     assert selectors(parse(text)) == (tuple(a.Matcher(*m) for m in matchers),)
 
@@ -48,15 +51,23 @@ def test_selectors(text: str, matchers: list[tuple[str, a.MatchOp, str]]) -> Non
         ('!> "<_> msg"', a.LineFilter(a.LineOp.NOT_PATTERN, (a.LineMatch("<_> msg"),))),
         ('|= "a" or "b" or `c`', a.LineFilter(a.LineOp.CONTAINS, tuple(map(a.LineMatch, "abc")))),
         ('|= ip("192.168.4.5/16")', a.LineFilter(a.LineOp.CONTAINS, (a.LineMatch("192.168.4.5/16", ip=True),))),
-        ('!= ip("1.2.3.4") or "x"', a.LineFilter(a.LineOp.NOT_CONTAINS, (a.LineMatch("1.2.3.4", ip=True), a.LineMatch("x")))),
+        (
+            '!= ip("1.2.3.4") or "x"',
+            a.LineFilter(a.LineOp.NOT_CONTAINS, (a.LineMatch("1.2.3.4", ip=True), a.LineMatch("x"))),
+        ),
         ("| json", a.Json()),
         ("| json servers", a.Json((a.Extraction("servers", "servers"),))),
-        ('| json first="servers[0]", ua="request.headers[\\"User-Agent\\"]"',
-         a.Json((a.Extraction("first", "servers[0]"), a.Extraction("ua", 'request.headers["User-Agent"]')))),
+        (
+            '| json first="servers[0]", ua="request.headers[\\"User-Agent\\"]"',
+            a.Json((a.Extraction("first", "servers[0]"), a.Extraction("ua", 'request.headers["User-Agent"]'))),
+        ),
         ("| logfmt", a.Logfmt()),
         ("| logfmt --strict", a.Logfmt(strict=True)),
         ("| logfmt --keep-empty --strict host", a.Logfmt(True, True, (a.Extraction("host", "host"),))),
-        ('| logfmt host, fwd_ip="fwd"', a.Logfmt(extractions=(a.Extraction("host", "host"), a.Extraction("fwd_ip", "fwd")))),
+        (
+            '| logfmt host, fwd_ip="fwd"',
+            a.Logfmt(extractions=(a.Extraction("host", "host"), a.Extraction("fwd_ip", "fwd"))),
+        ),
         ('| regexp "(?P<method>\\\\w+)"', a.Regexp("(?P<method>\\w+)")),
         ('| pattern "<ip> - <_>"', a.Pattern("<ip> - <_>")),
         ("| unpack", a.Unpack()),
@@ -78,7 +89,7 @@ def test_selectors(text: str, matchers: list[tuple[str, a.MatchOp, str]]) -> Non
         ('| addr = ip("10.0.0.0/8")', a.LabelFilter(a.IPFilter("addr", EQ, "10.0.0.0/8"))),
         ('| addr != ip("::1-::8")', a.LabelFilter(a.IPFilter("addr", NE, "::1-::8"))),
     ],
-)  # fmt: skip
+)
 def test_stages(text: str, stage: a.Stage) -> None:
     assert stages(text) == (stage,)
 
@@ -130,28 +141,55 @@ JSON = a.LogQuery(JOB, (a.Json(),))
         ('rate({job="x"}[5m] offset -5m)', agg(op=a.RangeOp.RATE, offset=-5 * MINUTE)),
         ('rate({job="x"}[5m] offset 5m | json)', agg(op=a.RangeOp.RATE, query=JSON, offset=5 * MINUTE)),
         ('sum_over_time({job="x"} | json | unwrap d [5m])', agg(op=a.RangeOp.SUM, query=JSON, unwrap=a.Unwrap("d"))),
-        ('sum_over_time({job="x"} | unwrap duration(d) | __error__="" [5m])',
-         agg(op=a.RangeOp.SUM, unwrap=a.Unwrap("d", a.Conversion.DURATION, (a.LabelFilter(a.Matcher("__error__", EQ, "")),)))),
-        ('sum_over_time({job="x"}[5m] | unwrap bytes(d))', agg(op=a.RangeOp.SUM, unwrap=a.Unwrap("d", a.Conversion.BYTES))),
-        ('quantile_over_time(0.99, {job="x"} | unwrap d [5m]) by (path)',
-         agg(op=a.RangeOp.QUANTILE, unwrap=a.Unwrap("d"), param=0.99, grouping=a.Grouping(("path",)))),
-        ('max_over_time({job="x"} | unwrap d [5m]) without (path, host)',
-         agg(op=a.RangeOp.MAX, unwrap=a.Unwrap("d"), grouping=a.Grouping(("path", "host"), without=True))),
+        (
+            'sum_over_time({job="x"} | unwrap duration(d) | __error__="" [5m])',
+            agg(
+                op=a.RangeOp.SUM,
+                unwrap=a.Unwrap("d", a.Conversion.DURATION, (a.LabelFilter(a.Matcher("__error__", EQ, "")),)),
+            ),
+        ),
+        (
+            'sum_over_time({job="x"}[5m] | unwrap bytes(d))',
+            agg(op=a.RangeOp.SUM, unwrap=a.Unwrap("d", a.Conversion.BYTES)),
+        ),
+        (
+            'quantile_over_time(0.99, {job="x"} | unwrap d [5m]) by (path)',
+            agg(op=a.RangeOp.QUANTILE, unwrap=a.Unwrap("d"), param=0.99, grouping=a.Grouping(("path",))),
+        ),
+        (
+            'max_over_time({job="x"} | unwrap d [5m]) without (path, host)',
+            agg(op=a.RangeOp.MAX, unwrap=a.Unwrap("d"), grouping=a.Grouping(("path", "host"), without=True)),
+        ),
         ('sum(count_over_time({job="x"}[5m]))', a.VectorAggregation(a.VectorOp.SUM, agg())),
-        ('sum by (a, b) (count_over_time({job="x"}[5m]))', a.VectorAggregation(a.VectorOp.SUM, agg(), a.Grouping(("a", "b")))),
+        (
+            'sum by (a, b) (count_over_time({job="x"}[5m]))',
+            a.VectorAggregation(a.VectorOp.SUM, agg(), a.Grouping(("a", "b"))),
+        ),
         ('sum(count_over_time({job="x"}[5m])) by (a)', a.VectorAggregation(a.VectorOp.SUM, agg(), a.Grouping(("a",)))),
-        ('sum without () (count_over_time({job="x"}[5m]))', a.VectorAggregation(a.VectorOp.SUM, agg(), a.Grouping((), without=True))),
-        ('topk(10, count_over_time({job="x"}[5m])) by (a)', a.VectorAggregation(a.VectorOp.TOPK, agg(), a.Grouping(("a",)), 10)),
-        ('topk by (a) (10, count_over_time({job="x"}[5m]))', a.VectorAggregation(a.VectorOp.TOPK, agg(), a.Grouping(("a",)), 10)),
+        (
+            'sum without () (count_over_time({job="x"}[5m]))',
+            a.VectorAggregation(a.VectorOp.SUM, agg(), a.Grouping((), without=True)),
+        ),
+        (
+            'topk(10, count_over_time({job="x"}[5m])) by (a)',
+            a.VectorAggregation(a.VectorOp.TOPK, agg(), a.Grouping(("a",)), 10),
+        ),
+        (
+            'topk by (a) (10, count_over_time({job="x"}[5m]))',
+            a.VectorAggregation(a.VectorOp.TOPK, agg(), a.Grouping(("a",)), 10),
+        ),
         ('approx_topk(5, count_over_time({job="x"}[5m]))', a.VectorAggregation(a.VectorOp.APPROX_TOPK, agg(), None, 5)),
         ('sort_desc(count_over_time({job="x"}[5m]))', a.VectorAggregation(a.VectorOp.SORT_DESC, agg())),
         ("vector(1)", a.Vector(1.0)),
         ("vector(-0.5)", a.Vector(-0.5)),
         ("1", a.Literal(1.0)),
         ("(-2.5)", a.Literal(-2.5)),
-        ('label_replace(vector(1), "dst", "$1", "src", "(.*)")', a.LabelReplace(a.Vector(1.0), "dst", "$1", "src", "(.*)")),
+        (
+            'label_replace(vector(1), "dst", "$1", "src", "(.*)")',
+            a.LabelReplace(a.Vector(1.0), "dst", "$1", "src", "(.*)"),
+        ),
     ],
-)  # fmt: skip
+)
 def test_metrics(text: str, expr: a.Expr) -> None:
     assert parse(text) == expr
 
@@ -179,13 +217,20 @@ V = a.Vector(1.0)
         ("vector(1) == bool 2", bin_("==", V, TWO, return_bool=True)),
         ("vector(1) * on (a, b) vector(1)", bin_("*", V, V, matching=a.Matching(("a", "b"), on=True))),
         ("vector(1) - ignoring(a) vector(1)", bin_("-", V, V, matching=a.Matching(("a",)))),
-        ("vector(1) / on(a) group_left(b) vector(1)",
-         bin_("/", V, V, matching=a.Matching(("a",), True, a.Cardinality.GROUP_LEFT, ("b",)))),
-        ("vector(1) / on(a) group_right vector(1)", bin_("/", V, V, matching=a.Matching(("a",), True, a.Cardinality.GROUP_RIGHT))),
-        ("vector(1) > bool ignoring(a) group_left() vector(1)",
-         bin_(">", V, V, return_bool=True, matching=a.Matching(("a",), False, a.Cardinality.GROUP_LEFT))),
+        (
+            "vector(1) / on(a) group_left(b) vector(1)",
+            bin_("/", V, V, matching=a.Matching(("a",), True, a.Cardinality.GROUP_LEFT, ("b",))),
+        ),
+        (
+            "vector(1) / on(a) group_right vector(1)",
+            bin_("/", V, V, matching=a.Matching(("a",), True, a.Cardinality.GROUP_RIGHT)),
+        ),
+        (
+            "vector(1) > bool ignoring(a) group_left() vector(1)",
+            bin_(">", V, V, return_bool=True, matching=a.Matching(("a",), False, a.Cardinality.GROUP_LEFT)),
+        ),
     ],
-)  # fmt: skip
+)
 def test_operators(text: str, expr: a.Expr) -> None:
     assert parse(text) == expr
 
@@ -201,9 +246,15 @@ NO_MATCHER = (
     [
         ("", "parse error at line 1, col 1: syntax error: unexpected $end"),
         ('{app="foo"', "parse error at line 1, col 11: syntax error: unexpected $end, expecting } or ,"),
-        ('{a b="c"}', "parse error at line 1, col 4: syntax error: unexpected IDENTIFIER, expecting = or =~ or !~ or !="),
+        (
+            '{a b="c"}',
+            "parse error at line 1, col 4: syntax error: unexpected IDENTIFIER, expecting = or =~ or !~ or !=",
+        ),
         ('{a="b" c="d"}', "parse error at line 1, col 8: syntax error: unexpected IDENTIFIER, expecting } or ,"),
-        ('{app="foo"} |= test', "parse error at line 1, col 16: syntax error: unexpected IDENTIFIER, expecting STRING or ip"),
+        (
+            '{app="foo"} |= test',
+            "parse error at line 1, col 16: syntax error: unexpected IDENTIFIER, expecting STRING or ip",
+        ),
         ('rate({app="foo"}[5minutes])', 'parse error at line 1, col 17: not a valid duration string: "5minutes"'),
         ('rate({app="foo"}[0s])', "parse error at line 1, col 17: duration must be greater than 0, got 0s"),
         ('{foo!="bar"}', NO_MATCHER),
@@ -215,8 +266,14 @@ NO_MATCHER = (
         ('count_over_time({a="b"} | unwrap d [5m])', "parse error : invalid aggregation count_over_time with unwrap"),
         ('rate_counter({a="b"}[5m])', "parse error : invalid aggregation rate_counter without unwrap"),
         ('rate({a="b"}[5m]) by (a)', "parse error : grouping not allowed for rate aggregation"),
-        ('sum_over_time({a="b"} | unwrap d [5m]) by (a)', "parse error : grouping not allowed for sum_over_time aggregation"),
-        ('quantile_over_time({a="b"} | unwrap d [5m])', "parse error : parameter required for operation quantile_over_time"),
+        (
+            'sum_over_time({a="b"} | unwrap d [5m]) by (a)',
+            "parse error : grouping not allowed for sum_over_time aggregation",
+        ),
+        (
+            'quantile_over_time({a="b"} | unwrap d [5m])',
+            "parse error : parameter required for operation quantile_over_time",
+        ),
         ('rate(1, {a="b"}[5m])', "parse error : parameter 1 not supported for operation rate"),
         ('topk(rate({a="b"}[5m]))', "parse error : parameter required for operation topk"),
         ('topk(0, rate({a="b"}[5m]))', "parse error : invalid parameter (must be greater than 0) topk(0"),
@@ -230,27 +287,45 @@ NO_MATCHER = (
         ('rate({a="b"}[5m] @ 5)', "parse error at line 1, col 18: syntax error: unexpected '@'"),
         ('{a="b"} | regexp "x"', "parse error : at least one named capture must be supplied"),
         ('{a="b"} | regexp "(?P<x>a)("', "parse error : error parsing regexp: missing ): (?P<x>a)(: `(?P<x>a)(`"),
-        ('{a="b"} | pattern "<a><b>"', "parse error : invalid pattern: consecutive capture not allowed: found consecutive capture '<a>' with '<b>'"),
+        (
+            '{a="b"} | pattern "<a><b>"',
+            "parse error : invalid pattern: consecutive capture not allowed: found consecutive capture '<a>' with '<b>'",
+        ),
         ('{a="b"} | pattern "<_> x"', "parse error : invalid pattern: at least one capture is required"),
         ('{a="b"} | pattern "<a> <a>"', "parse error : invalid pattern: duplicate capture name (a)"),
         ('{a="b"} |> "<name> x"', "parse error : invalid pattern filter: named captures are not allowed, use <_>"),
-        ('{a="b"} | label_format x=y, x=`z`', "parse error : multiple label name 'x' not allowed in a single format operation"),
-        ('{a="b"} | line_format "{{.a | nope}}"', 'parse error : invalid line template: template: line:1: function "nope" not defined'),
-        ('{a="b"} | line_format "{{ if .a }}"', "parse error : invalid line template: template: line:1: unexpected EOF"),
+        (
+            '{a="b"} | label_format x=y, x=`z`',
+            "parse error : multiple label name 'x' not allowed in a single format operation",
+        ),
+        (
+            '{a="b"} | line_format "{{.a | nope}}"',
+            'parse error : invalid line template: template: line:1: function "nope" not defined',
+        ),
+        (
+            '{a="b"} | line_format "{{ if .a }}"',
+            "parse error : invalid line template: template: line:1: unexpected EOF",
+        ),
         ('{a="b"} |= ip("10.0.0.x")', 'parse error : ip: invalid pattern "10.0.0.x"'),
         ('{a="b"} |~ ip("10.0.0.1")', "parse error : ip: invalid operation '|~', only '|=' and '!=' are allowed"),
         ('{a="b"} | addr =~ ip("10.0.0.1")', "parse error : ip: invalid operation '=~', only '=' and '!=' are allowed"),
         ('{a="b"} | json x="a..b"', "parse error : cannot parse expression [a..b]: syntax error: unexpected '.'"),
         ('{a="b"} | logfmt --loose', "parse error : unknown parser flag: --loose"),
-        ("vector(1) and 1", "parse error : unexpected literal for right leg of logical/set binary operation (and): 1.000000"),
+        (
+            "vector(1) and 1",
+            "parse error : unexpected literal for right leg of logical/set binary operation (and): 1.000000",
+        ),
         ("vector(1) + bool 1", "parse error : bool modifier can only be used on comparison operators, not +"),
         ("vector(1) and on(a) group_left(b) vector(1)", "parse error : no grouping allowed for set operations"),
-        ("vector(1) + on(a) group_left(a) vector(1)", 'parse error : label "a" must not occur in ON and GROUP clause at once'),
+        (
+            "vector(1) + on(a) group_left(a) vector(1)",
+            'parse error : label "a" must not occur in ON and GROUP clause at once',
+        ),
         ("variants(vector(1)) of (x)", "parse error at line 1, col 1: multi variant queries are no longer supported"),
         ('label_replace(vector(1), "a b", "", "", "")', "parse error : invalid label name in label_replace: a b"),
         ('label_replace(vector(1), "a", "", "", "(")', "parse error : invalid regex in label_replace: ("),
     ],
-)  # fmt: skip
+)
 def test_refusals(text: str, message: str) -> None:
     with pytest.raises(ParseError) as problem:
         parse(text)

@@ -7,6 +7,7 @@ from bisect import bisect_right
 from collections.abc import Callable, Sequence
 
 from pytake.embedded.loki.logql.ast import RangeAggregation, RangeOp
+import itertools
 
 Sample = tuple[int, float]
 """Nanoseconds and value."""
@@ -43,7 +44,7 @@ def counter_rate(window: Window, start: int, end: int) -> float:
     if len(window) < 2:
         return 0.0
     increase = window[-1][1] - window[0][1]
-    for (_, before), (_, after) in zip(window, window[1:], strict=False):
+    for (_, before), (_, after) in itertools.pairwise(window):
         if after < before:
             increase += before
     to_start = (window[0][0] - start) / SECOND

@@ -86,8 +86,6 @@ class Extractor:
         labels: Labels = tuple(sorted((name, text) for name, text in row.view().items() if text))
         if row.error:
             raise PipelineError(row.error, show_labels(labels))
-        if self.grouping is not None:
-            return group_labels(labels, self.grouping), value
-        if self.unwrap:
-            return tuple(pair for pair in labels if pair[0] != self.unwrap.label), value
-        return labels, value
+        if self.unwrap and (self.grouping is None or self.grouping.without):
+            labels = tuple(pair for pair in labels if pair[0] != self.unwrap.label)
+        return (labels if self.grouping is None else group_labels(labels, self.grouping)), value

@@ -157,7 +157,7 @@ class Leaf:
             self._open_keys()
             return
         for label in dict.fromkeys(grouping.labels):
-            if label == "__error__" or label == "__error_details__":
+            if label in {"__error__", "__error_details__"}:
                 continue
             text = self.scope.label(label)
             if text.constant:

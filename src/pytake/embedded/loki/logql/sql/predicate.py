@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from pytake.embedded.loki.logql import ast
-from pytake.embedded.loki.logql.sql.text import NotPushableError, Text, either, matcher, quote
+from pytake.embedded.loki.logql.sql.text import NotPushableError, Text, matcher, quote
 from pytake.embedded.loki.logql.units import BYTE_UNITS, NS
 
 _ODD_NUMBER = r"[^0-9.eE+-]|[eE].?[0-9]{3}|[0-9]{200}"
