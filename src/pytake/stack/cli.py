@@ -28,6 +28,7 @@ MOUNTED = {
     "sandbox": "pytake.sandbox.cli",
     "alertmanager": "pytake.stack.alerting_cli",
     "drill": "pytake.stack.drill_cli",
+    "runbook": "pytake.checks.runbook",
 }
 """Sub-commands of other rooms, mounted as they exist: each module holds a typer ``app``."""
 
@@ -89,13 +90,13 @@ def deploy_command(runtime: RuntimeOption = Runtime.NATIVE) -> None:
     _deploy((Group.CORE, Group.MONITORING), runtime)
 
 
-@app.command()
+@app.command("core")
 def core(runtime: RuntimeOption = Runtime.NATIVE) -> None:
     """Set up and start the core only: backend, PostgreSQL, Redis, sandbox."""
     _deploy((Group.CORE,), runtime)
 
 
-@app.command()
+@app.command("monitoring")
 def monitoring(runtime: RuntimeOption = Runtime.NATIVE) -> None:
     """Set up and start the monitoring stack only."""
     _deploy((Group.MONITORING,), runtime)
@@ -153,7 +154,7 @@ def _running(stack: Stack) -> Supervisor:
     return supervisor
 
 
-@app.command()
+@app.command("restart")
 def restart(service: Service = None, runtime: RuntimeOption = Runtime.NATIVE) -> None:
     """Stop and start one component or all, and wait until they are ready."""
     stack = Stack.load()
@@ -174,7 +175,7 @@ def restart(service: Service = None, runtime: RuntimeOption = Runtime.NATIVE) ->
     out.print(f"[green]✔[/] restarted {', '.join(component.name for component in chosen)}")
 
 
-@app.command()
+@app.command("stop")
 def stop(runtime: RuntimeOption = Runtime.NATIVE) -> None:
     """Stop everything cleanly; the data stays."""
     stack = Stack.load()
@@ -197,7 +198,7 @@ def _stop(supervisor: Supervisor) -> None:
         supervisor.shutdown()
 
 
-@app.command()
+@app.command("cleanup")
 def cleanup(
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
     runtime: RuntimeOption = Runtime.NATIVE,
@@ -219,7 +220,7 @@ def cleanup(
     out.print(f"[green]✔[/] {stack.state} is gone; {stack.root / '.env'} stays")
 
 
-@app.command()
+@app.command("urls")
 def urls(as_json: JsonOption = False) -> None:
     """Print the addresses of what was deployed (of everything, when nothing runs)."""
     stack = Stack.load()
@@ -276,9 +277,14 @@ def doctor_command(as_json: JsonOption = False) -> None:
         raise typer.Exit(1)
 
 
-def _mount(root: typer.Typer) -> None:
-    """Add the sub-commands of rooms that are there."""
-    for name, module in MOUNTED.items():
+OWN = {command.name for command in app.registered_commands}
+"""Names of the commands above."""
+
+
+def _mount(root: typer.Typer, first: str | None) -> None:
+    """Add the sub-commands of rooms that are there; only the one asked for, unless help or completion wants all."""
+    wanted = {first: MOUNTED[first]} if first in MOUNTED else {} if first in OWN else MOUNTED
+    for name, module in wanted.items():
         try:
             room = importlib.import_module(module)
         except ModuleNotFoundError as error:
@@ -308,7 +314,7 @@ def _fail(error: StackError) -> NoReturn:
 def main() -> None:
     """Entry point of the ``pytake`` program."""
     _export_addresses()
-    _mount(app)
+    _mount(app, sys.argv[1] if len(sys.argv) > 1 else None)
     run: Callable[[], object] = app
     try:
         run()
