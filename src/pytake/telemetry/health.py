@@ -86,10 +86,16 @@ class HealthRegistry:
     """The checks of one process."""
 
     def __init__(
-        self, *, ttl: float = 2.0, clock: Callable[[], float] = time.monotonic, now: Callable[[], float] = time.time
-    ) -> None:
-        """Keep a report for ``ttl`` seconds; ``clock`` and ``now`` are given by tests."""
-        self.ttl = ttl
+        self, *, ttl: float = 2.0, refresh: float | None = 15.0,
+        clock: Callable[[], float] = time.monotonic, now: Callable[[], float] = time.time,
+    ) -> None:  # fmt: skip
+        """Keep a report for ``ttl`` seconds; ``clock`` and ``now`` are given by tests.
+
+        From the first report on, everything is checked every ``refresh`` seconds too (None: only when asked): of
+        several processes on one port a probe may reach the same one each time, and the others' gauges must not grow old.
+        """
+        self.ttl, self._refresh = ttl, refresh
+        self._refresher: asyncio.Task[None] | None = None
         self._clock, self._now = clock, now
         self._checks: dict[Dependency, _Registered] = {}
         self._since: dict[Dependency, tuple[HealthState, float]] = {}
@@ -111,11 +117,21 @@ class HealthRegistry:
 
     async def report(self) -> HealthReport:
         """Return the state of everything, at most ``ttl`` seconds old."""
+        self._keep_fresh()
         return await self._report(tuple(self._checks.values()))
 
     async def ready(self) -> HealthReport:
         """Return the state of what a request needs."""
         return await self._report(tuple(c for c in self._checks.values() if c.ready))
+
+    def _keep_fresh(self) -> None:
+        if self._refresh is not None and (self._refresher is None or self._refresher.done()):
+            self._refresher = asyncio.create_task(self._check_for_ever(self._refresh), name="health-refresh")
+
+    async def _check_for_ever(self, pause: float) -> None:
+        while True:
+            await asyncio.sleep(pause)
+            await self._report(tuple(self._checks.values()))
 
     async def _report(self, checks: tuple[_Registered, ...]) -> HealthReport:
         results = await asyncio.gather(*(self._result(check) for check in checks))

@@ -103,6 +103,8 @@ class _Exchange:
     """What requests and sockets have in common: ids and the span."""
 
     __slots__ = ("_receive", "_send", "error", "id", "middleware", "root_path", "scope", "span", "started")
+    timed = True
+    """Whether taking long is worth a trace."""
 
     def __init__(self, middleware: TelemetryMiddleware, scope: Scope, receive: Receive, send: Send) -> None:
         self.middleware, self.scope, self._receive, self._send = middleware, scope, receive, send
@@ -122,6 +124,7 @@ class _Exchange:
         header = headers.get(b"traceparent")
         parent = _remote(header, headers.get(b"tracestate")) if header else None
         span = self.span = provider.root("", SpanKind.SERVER, parent)
+        span.timed = self.timed
         return context_api.attach(trace.set_span_in_context(span, _EMPTY))
 
     def end_span(self, method: str, endpoint: str, status: int) -> int:
@@ -132,7 +135,7 @@ class _Exchange:
         span.finish = now = time_ns()
         local = span.local
         failed = status >= 500 or self.error is not None or span.status is not None
-        if local.sampled or failed or now - span.start > local.provider.policy.slow_ns:
+        if local.sampled or failed or (span.timed and now - span.start > local.provider.policy.slow_ns):
             span.finish = None
             self._describe(span, method, endpoint, status)
             span.finish = now
@@ -253,6 +256,7 @@ class _Socket(_Exchange):
     """One WebSocket, measured as one long request; its messages are counted by the application."""
 
     __slots__ = ("accepted", "code", "refused")
+    timed = False
 
     async def run(self) -> None:
         """Serve the socket and account for it, however it ends."""

@@ -93,7 +93,7 @@ class TelemetrySettings(BaseSettings):
     keep_slower_than: Seconds = Field(
         2.0,
         validation_alias="PYTAKE_TRACE_KEEP_SLOWER_THAN",
-        description="Keep traces whose local root took longer than this whatever the sampler said, seconds.",
+        description="Keep traces of requests that took longer than this whatever the sampler said, seconds.",
     )
     traces_exporter: Annotated[tuple[Literal["otlp", "jaeger", "console", "none"], ...], NoDecode] = Field(
         ("otlp",),

@@ -80,6 +80,8 @@ class RecordingSpan(trace.Span):
     events: list[Event] | None = None
     status: Status | None = None
     finish: int | None = None
+    timed = False
+    """Whether being slow is a reason to keep its trace."""
     scope: InstrumentationScope | None = None
     _context: SpanContext | None = None
 
@@ -225,10 +227,13 @@ class Policy:
         return (trace_id & 0xFFFF_FFFF_FFFF_FFFF) < self.bound
 
     def keeps(self, root: RecordingSpan) -> bool:
-        """Decide at the end of a local root that was not sampled."""
+        """Decide at the end of a local root that was not sampled: kept when it failed, or is a slow request.
+
+        Jobs and sockets are slow by nature; :attr:`RecordingSpan.timed` is for requests alone.
+        """
         if not self.keep_errors:
             return False
-        return root.failed or (root.finish or 0) - root.start > self.slow_ns
+        return root.failed or (root.timed and (root.finish or 0) - root.start > self.slow_ns)
 
 
 class Provider(trace.TracerProvider):

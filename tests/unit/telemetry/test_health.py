@@ -13,6 +13,7 @@ from pytake.telemetry.health import Degraded, HealthRegistry, HealthState
 from pytake.telemetry.health_checks import disk_check, memory_check, queue_check
 from pytake.telemetry.http import TelemetryMiddleware
 from pytake.telemetry.labels import Dependency
+from tests.support.waiting import wait_until_async
 
 pytestmark = pytest.mark.usefixtures("catalogue")
 
@@ -134,6 +135,17 @@ async def test_a_probe_that_gives_up_does_not_stop_the_check_of_others(registry:
     first.cancel()
     gate.set()
     assert (await second).state is HealthState.HEALTHY
+
+
+async def test_gauges_do_not_grow_old_in_a_process_that_no_probe_reaches() -> None:
+    check = Check(OSError("down"))
+    registry = HealthRegistry(ttl=0, refresh=0.01)
+    registry.register(Dependency.REDIS, check, critical=True)
+    await registry.report()
+    up = catalog.DEPENDENCY_UP.labels(dependency="redis")
+    assert up.get() == 0
+    check.outcome = None
+    await wait_until_async(lambda: up.get() == 1, 5, "the gauge to recover")
 
 
 async def test_since_tells_when_the_state_began(registry: HealthRegistry, clock: Clock) -> None:

@@ -351,6 +351,14 @@ def test_a_failed_request_is_an_error_line(client: TestClient, lines: list[dict[
 
 
 # --- WebSockets and lifespan --------------------------------------------------------------------------------------
+def test_a_long_socket_is_no_slow_request(client: TestClient, spans: Spans) -> None:
+    spans.trace(ratio=0.0, slower_than=0.0)
+    with client.websocket_connect("/ws/lobby") as socket:
+        socket.send_text("hello")
+        socket.receive()
+    assert not spans
+
+
 def test_a_socket_is_counted_when_it_ends(client: TestClient, spans: Spans, lines: list[dict[str, Any]]) -> None:
     with client.websocket_connect("/ws/lobby") as socket:
         socket.send_text("hello")

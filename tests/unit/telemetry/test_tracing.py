@@ -94,12 +94,14 @@ def test_an_error_that_was_handled_does_not_keep_the_trace(spans: Spans) -> None
     assert not spans
 
 
-def test_a_slow_trace_is_kept(spans: Spans) -> None:
+def test_a_slow_request_is_kept_a_slow_job_is_not(spans: Spans) -> None:
     spans.trace(ratio=0.0, slower_than=2.0)
-    span = tracing.start("job")
-    assert span is not None
-    span.end(span.start + 2_500_000_000)
-    assert [span.name for span in spans] == ["job"]
+    for name, timed in (("job", False), ("request", True)):
+        span = tracing.start(name)
+        assert span is not None
+        span.timed = timed
+        span.end(span.start + 2_500_000_000)
+    assert [span.name for span in spans] == ["request"]
 
 
 def test_a_child_that_ends_after_its_root_follows_its_trace(spans: Spans) -> None:
