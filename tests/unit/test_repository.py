@@ -5,6 +5,7 @@ import os
 import re
 import shutil
 import subprocess
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -79,3 +80,12 @@ def test_compose_accepts_the_files(files, tmp_path):
     done = subprocess.run([*argv, "config", "-q"], capture_output=True, text=True, check=False, env=env, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "level=warning" not in done.stderr
+
+
+def test_every_data_file_of_the_package_is_in_the_wheel():
+    with (ROOT / "pyproject.toml").open("rb") as file:
+        patterns = tomllib.load(file)["tool"]["setuptools"]["package-data"]["pytake"]
+    package = ROOT / "src" / "pytake"
+    packed = {path for pattern in patterns for path in package.glob(pattern)}
+    data = {path for path in committed() if path.is_relative_to(package) and path.suffix not in {".py", ".pyi"}}
+    assert not data - packed
