@@ -1,5 +1,6 @@
 """Facts about the committed files: no download hosts, clean shell scripts, compose files that compose accepts."""
 
+import glob
 import importlib.util
 import os
 import re
@@ -86,6 +87,6 @@ def test_every_data_file_of_the_package_is_in_the_wheel():
     with (ROOT / "pyproject.toml").open("rb") as file:
         patterns = tomllib.load(file)["tool"]["setuptools"]["package-data"]["pytake"]
     package = ROOT / "src" / "pytake"
-    packed = {path for pattern in patterns for path in package.glob(pattern)}
+    packed = {package / name for pattern in patterns for name in glob.glob(pattern, root_dir=package, recursive=True)}
     data = {path for path in committed() if path.is_relative_to(package) and path.suffix not in {".py", ".pyi"}}
     assert not data - packed
