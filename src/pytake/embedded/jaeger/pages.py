@@ -1,10 +1,11 @@
 """The web pages: files built into ``static/``; a plain page with links while there are none."""
 
+import os
 from html import escape
 from pathlib import Path
 
 from starlette.requests import Request
-from starlette.responses import FileResponse, HTMLResponse, Response
+from starlette.responses import FileResponse, HTMLResponse, JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
 STATIC = Path(__file__).with_name("static")
@@ -43,7 +44,12 @@ def routes(base_path: str) -> list[BaseRoute]:
         links = "".join(f'<li><a href="{escape(base_path + url)}">{escape(text)}</a></li>' for url, text in _LINKS)
         return HTMLResponse(_PAGE.format(links=links, base=escape(base_path)))
 
-    return [Route("/", page), Route("/{path:path}", page)]
+    async def ui_config(_request: Request) -> Response:
+        """What the pages cannot know: where Grafana is, for the way from a span to its logs."""
+        grafana = os.environ.get("PYTAKE_GRAFANA_URL", "").rstrip("/")
+        return JSONResponse({"grafanaUrl": grafana, "lokiUid": "loki"})
+
+    return [Route("/ui-config.json", ui_config), Route("/", page), Route("/{path:path}", page)]
 
 
 def _file(path: str) -> Path | None:
