@@ -11,6 +11,13 @@ help: ## list the entry points
 setup: ## make .venv with the development tools and install the Debian packages that stack and tests need
 	@PYTAKE_SETUP=dev ./deploy-with-monitoring.sh --setup-only
 	@.venv/bin/pytake packages --tests
+	@.venv/bin/pytake web
+
+web: ## build the web pages of the embedded servers when they are not current
+	@.venv/bin/pytake web
+
+web-check: web ## types, eslint and unit tests of the web pages
+	cd web && npm run check && npm test
 
 lint: ## ruff (lint and format), mypy strict, import directions, shellcheck
 	.venv/bin/ruff check .
@@ -37,6 +44,8 @@ generate:: ## make the generated files again (CI fails when they differ)
 	$(PY) -m pytake.checks.docs_settings
 
 bench:: ## measured claims; each is one command in bench/
+	$(PY) -m bench.telemetry_cost
+	$(PY) -m bench.metrics_page
 
 screenshots:: ## pictures of the pages for the documentation
 
@@ -44,5 +53,6 @@ lock: ## pin the dependencies of pyproject.toml with hashes
 	$(COMPILE) pyproject.toml -o requirements/runtime.txt
 	$(COMPILE) pyproject.toml --group dev -o requirements/dev.txt -c requirements/runtime.txt
 	$(COMPILE) requirements/bootstrap.in -o requirements/bootstrap.txt -c requirements/dev.txt
+	$(COMPILE) requirements/web.in -o requirements/web.txt
 
-.PHONY: help setup lint types format test test-all generate bench screenshots lock
+.PHONY: help setup web web-check lint types format test test-all generate bench screenshots lock

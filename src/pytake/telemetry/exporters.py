@@ -1,10 +1,14 @@
 """The span exporters that the settings ask for."""
 
+import logging
 import sys
+from urllib.parse import unquote
 
 from opentelemetry.sdk.trace.export import ConsoleSpanExporter, SpanExporter
 
 from pytake.telemetry.settings import TelemetrySettings
+
+log = logging.getLogger(__name__)
 
 
 def build(settings: TelemetrySettings) -> list[SpanExporter]:
@@ -20,6 +24,10 @@ def build(settings: TelemetrySettings) -> list[SpanExporter]:
         from pytake.telemetry.jaeger import JaegerThriftExporter  # noqa: PLC0415 (loads thriftpy2, rarely needed)
 
         found.append(JaegerThriftExporter(str(settings.jaeger_endpoint), timeout=settings.otlp_timeout))
+    elif jaeger:
+        log.warning(
+            "ENABLE_JAEGER is set, JAEGER_ENDPOINT is not: no spans go to Jaeger; set it to http://HOST:14268/api/traces"
+        )
     if settings.enable_stdout_traces or "console" in wanted:
         found.append(ConsoleSpanExporter(out=sys.stdout, formatter=lambda span: span.to_json(indent=None) + "\n"))
     return found
@@ -32,9 +40,15 @@ def _protocol(settings: TelemetrySettings) -> str:
     return "http/protobuf" if endpoint is not None and endpoint.port == 4318 else "grpc"
 
 
+def _pairs(text: str) -> list[tuple[str, str]]:
+    """Read ``key=value,key=value``."""
+    found = (pair.partition("=") for pair in text.split(",") if "=" in pair)
+    return [(key, value) for key, _, value in found]
+
+
 def _otlp(settings: TelemetrySettings) -> SpanExporter:
     base = settings.otlp_traces_endpoint or settings.otlp_endpoint
-    headers = dict(pair.split("=", 1) for pair in settings.otlp_headers.split(",") if "=" in pair)
+    headers = {key.strip(): unquote(value.strip()) for key, value in _pairs(settings.otlp_headers)}
     if _protocol(settings) == "grpc":
         from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter as Grpc  # noqa: PLC0415 (heavy)
 

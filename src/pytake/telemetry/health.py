@@ -92,7 +92,7 @@ class HealthRegistry:
         """Keep a report for ``ttl`` seconds; ``clock`` and ``now`` are given by tests.
 
         From the first report on, everything is checked every ``refresh`` seconds too (None: only when asked): of
-        several processes on one port a probe may reach the same one each time, and the others' gauges must not grow old.
+        several processes on one port a probe may reach the same one each time, and no gauge may grow old.
         """
         self.ttl, self._refresh = ttl, refresh
         self._refresher: asyncio.Task[None] | None = None

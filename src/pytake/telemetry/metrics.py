@@ -11,6 +11,7 @@ Undeclared label values raise :class:`UndeclaredLabelError` in strict mode (test
 
 import itertools
 import logging
+import os
 import threading
 import time
 from bisect import bisect_left
@@ -37,6 +38,7 @@ MAX_DEFAULT_BUDGET = 1000
 LOCK = threading.RLock()
 """One lock for all values: an uncontended acquire costs less than a second dictionary look-up. Re-entrant, because a
 finaliser or signal handler may count something while a count is going on."""
+os.register_at_fork(before=LOCK.acquire, after_in_parent=LOCK.release, after_in_child=LOCK.release)
 
 
 class Merge(Enum):

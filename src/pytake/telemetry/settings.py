@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AnyHttpUrl, Field, field_validator
+from pydantic import AliasChoices, AnyHttpUrl, Field, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 Seconds = Annotated[float, Field(gt=0)]
@@ -112,17 +112,17 @@ class TelemetrySettings(BaseSettings):
     )
     otlp_protocol: Literal["grpc", "http/protobuf"] | None = Field(
         None,
-        validation_alias="OTEL_EXPORTER_OTLP_PROTOCOL",
+        validation_alias=AliasChoices("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL"),
         description="OTLP over `grpc` or `http/protobuf`; by default gRPC, or HTTP when the port is 4318.",
     )
     otlp_headers: str = Field(
         "",
-        validation_alias="OTEL_EXPORTER_OTLP_HEADERS",
+        validation_alias=AliasChoices("OTEL_EXPORTER_OTLP_TRACES_HEADERS", "OTEL_EXPORTER_OTLP_HEADERS"),
         description="Headers of OTLP requests: `key=value,key=value`.",
     )
     otlp_timeout: Seconds = Field(
         10.0,
-        validation_alias="OTEL_EXPORTER_OTLP_TIMEOUT",
+        validation_alias=AliasChoices("OTEL_EXPORTER_OTLP_TRACES_TIMEOUT", "OTEL_EXPORTER_OTLP_TIMEOUT"),
         description="Give up on one export after this many seconds.",
     )
     enable_jaeger: bool | None = Field(

@@ -3,6 +3,7 @@
 import os
 import platform
 import socket
+import time
 from dataclasses import dataclass, field
 from functools import partial
 from importlib.metadata import PackageNotFoundError
@@ -45,8 +46,9 @@ class Telemetry:
         """Send what waits, for at most ``timeout`` seconds, and stop; a second call does nothing."""
         tracing.set_provider(None)
         queues, self.queues = self.queues, []
+        deadline = time.monotonic() + timeout
         for queue in queues:
-            queue.shutdown(timeout)
+            queue.shutdown(max(0.1, deadline - time.monotonic()))
         if self.refresher is not None:
             self.refresher.close()
             self.refresher = None

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import statistics
 import subprocess
 import sys
 import time
@@ -127,12 +128,12 @@ def test_an_unreachable_collector_slows_and_breaks_nothing(
     telemetry = configure("test", settings=configured)
     started.append(telemetry)
     client = TestClient(TelemetryMiddleware(app, service="test"))
-    slowest = 0.0
+    took = []
     for _ in range(300):
         began = time.perf_counter()
         assert client.get("/x").status_code == 200
-        slowest = max(slowest, time.perf_counter() - began)
-    assert slowest < 1
+        took.append(time.perf_counter() - began)
+    assert statistics.median(took) < 0.1  # none waits for a connection or its time-out
     began = time.monotonic()
     telemetry.shutdown(1.0)
     assert time.monotonic() - began < 8
