@@ -17,6 +17,7 @@ from pytake.embedded.loki.logql.reference import absent_labels, find_injected
 from pytake.embedded.loki.logql.row import Row
 from pytake.embedded.loki.logql.rows import Entry, Execute, Labels, Limits, Series
 from pytake.embedded.loki.logql.samples import Extractor
+from pytake.embedded.loki.logql.sql.collect import Collector
 from pytake.embedded.loki.logql.sql.leaf import Leaf, Steps
 from pytake.embedded.loki.logql.sql.scope import Scope
 from pytake.embedded.loki.logql.sql.text import NotPushableError
@@ -29,7 +30,8 @@ GROWTH = 4
 MIN_SLICE = 1_000_000_000
 PAGE = 2048
 """Rows a statement fetches where SQL cannot say exactly which lines stay."""
-MAX_SERIES_IN_MEMORY = 500_000
+MAX_SERIES_IN_MEMORY = 200_000
+FETCH = 20_000
 _ID = re.compile(r"[0-9a-f]{16}")
 Streams = Mapping[int, Mapping[str, str]]
 
@@ -149,6 +151,9 @@ class _Query:
         self.injected: dict[int, ast.Grouping] = {}
         find_injected(expr, self.injected)
         self.python_rows = 0
+        self.reduced = _without_injected(expr, self.injected)
+        self.unreduced = set(_unreduced(self.reduced))
+        self.top = dict(_topped(self.reduced))
 
     def leaf(self, agg: ast.RangeAggregation) -> dict[Labels, dict[int, float]]:
         """Values of a range aggregation by series and step index."""
@@ -166,31 +171,29 @@ class _Query:
     ) -> dict[Labels, dict[int, float]]:
         injected = self.injected.get(id(agg))
         try:
-            leaf = Leaf(agg, injected, streams, self.steps)
+            leaf = Leaf(agg, injected, streams, self.steps, self.top.get(id(agg)))
         except NotPushableError:
             return self._in_python(agg, injected, streams, start, end)
         sources = leaf.scope.sources(self.source, start, end)
-        rows = self._fetch(leaf.sql(sources))
-        failed, unsure = leaf.trouble(rows)
-        if unsure:
-            return self._in_python(agg, injected, streams, start, end)
-        if failed:
+        found = Collector(leaf, *self._cap(agg))
+        cursor = self.execute(leaf.sql(sources))
+        while rows := cursor.fetchmany(FETCH):
+            found.feed(rows)
+            if found.unsure:
+                return self._in_python(agg, injected, streams, start, end)
+        if found.failed:
             self._explain_failure(leaf, sources, streams)
             return self._in_python(agg, injected, streams, start, end)
-        return leaf.collect(rows)
+        return found.series()
 
-    def _fetch(self, sql: str) -> list[Any]:
-        cursor = self.execute(sql)
-        cap = MAX_SERIES_IN_MEMORY * 4
-        rows: list[Any] = []
-        while part := cursor.fetchmany(50_000):
-            rows += part
-            if len(rows) > cap:
-                raise LogQLError(
-                    f"the query would hold more than {cap} intermediate results; "
-                    "group by fewer labels or shorten the time range"
-                )
-        return rows
+    def _cap(self, agg: ast.RangeAggregation) -> tuple[int, LogQLError]:
+        """How many series the aggregation may have, and what to say beyond that."""
+        if id(agg) in self.unreduced and self.limits.max_series:
+            return self.limits.max_series, SeriesLimit(self.limits.max_series)
+        return MAX_SERIES_IN_MEMORY, LogQLError(
+            f"{agg.op} would hold more than {MAX_SERIES_IN_MEMORY} series in memory; "
+            "group by labels with fewer values, filter more or shorten the time range"
+        )
 
     def _explain_failure(self, leaf: Leaf, sources: Sequence[str], streams: Streams) -> None:
         extractor = Extractor(leaf.agg, leaf.injected)
@@ -233,20 +236,20 @@ class _Query:
                 f"the query would take more than {self.limits.max_python_rows} lines through stages that only run "
                 "line by line; filter more or shorten the time range"
             )
-        whole_answer = self.expr is agg and self.limits.max_series
-        if series > (self.limits.max_series if whole_answer else MAX_SERIES_IN_MEMORY):
-            raise SeriesLimit(self.limits.max_series or MAX_SERIES_IN_MEMORY)
+        cap, problem = self._cap(agg)
+        if series > cap:
+            raise problem
 
     # --------------------------------------------------------------------------------------------------- all together
     def vectors(self) -> Iterator[tuple[int, Vector]]:
         """The value at every step."""
-        expr, by_step = self._prepared()
+        by_step = self._by_step()
         for index in range(self.steps.count):
-            value = evaluate(expr, lambda agg, index=index: by_step(agg)[index])  # type: ignore[misc]  # bound per step
+            value = evaluate(self.reduced, lambda agg, index=index: by_step(agg)[index])  # type: ignore[misc]  # bound per step
             yield self.steps.at(index), value if isinstance(value, list) else [((), value)]
 
-    def _prepared(self) -> tuple[ast.MetricExpr, Callable[[ast.RangeAggregation], list[Vector]]]:
-        """The expression with `sum`s that the leaves did themselves taken off, and the leaves' vectors."""
+    def _by_step(self) -> Callable[[ast.RangeAggregation], list[Vector]]:
+        """The vectors of the leaves at every step, made when they are asked for."""
         cache: dict[int, list[Vector]] = {}
 
         def by_step(agg: ast.RangeAggregation) -> list[Vector]:
@@ -258,7 +261,38 @@ class _Query:
                 cache[id(agg)] = vectors
             return cache[id(agg)]
 
-        return _without_injected(self.expr, self.injected), by_step
+        return by_step
+
+
+def _unreduced(expr: ast.MetricExpr) -> Iterator[int]:
+    """Leaves (by identity) whose every series is a series of the answer."""
+    match expr:
+        case ast.RangeAggregation():
+            yield id(expr)
+        case ast.VectorAggregation(op=ast.VectorOp.SORT | ast.VectorOp.SORT_DESC, expr=inner):
+            yield from _unreduced(inner)
+        case ast.BinaryOperation(op=op, left=left, right=right) if not op.is_comparison and not op.is_set:
+            if is_scalar(right):
+                yield from _unreduced(left)
+            elif is_scalar(left):
+                yield from _unreduced(right)
+        case _:
+            pass
+
+
+def _topped(expr: ast.MetricExpr) -> Iterator[tuple[int, tuple[bool, int]]]:
+    """Leaves (by identity) of which a `topk` or `bottomk` of the whole vector takes a few."""
+    match expr:
+        case ast.VectorAggregation(op=op, expr=ast.RangeAggregation() as leaf, grouping=grouping, param=int(count)):
+            if grouping is None or grouping == ast.Grouping(()):
+                yield id(leaf), (op is not ast.VectorOp.BOTTOMK, count)
+        case ast.VectorAggregation(expr=inner) | ast.LabelReplace(expr=inner):
+            yield from _topped(inner)
+        case ast.BinaryOperation(left=left, right=right):
+            yield from _topped(left)
+            yield from _topped(right)
+        case _:
+            pass
 
 
 def _without_injected(expr: ast.MetricExpr, injected: Mapping[int, ast.Grouping]) -> ast.MetricExpr:
@@ -339,12 +373,13 @@ def explain(expr: ast.Expr, source: RowSource, *, start: int, end: int, step: in
     steps = Steps(start, step, (end - start) // step + 1) if step > 0 else Steps(end, 1, 1)
     injected: dict[int, ast.Grouping] = {}
     find_injected(expr, injected)
+    top = dict(_topped(_without_injected(expr, injected)))
     for agg in _leaves(expr):
         low = steps.start - agg.offset - agg.range + 1
         high = steps.at(steps.count - 1) - agg.offset + 1
         streams = _streams(source, agg.query.matchers, low, high)
         try:
-            leaf = Leaf(agg, injected.get(id(agg)), streams, steps)
+            leaf = Leaf(agg, injected.get(id(agg)), streams, steps, top.get(id(agg)))
             said.append(f"-- {agg.op} in SQL\n{leaf.sql(leaf.scope.sources(source, low, high))}")
         except NotPushableError as problem:
             scope = Scope(streams, strict=False)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
 
 from pytake.embedded.loki.logql.ast import RangeAggregation, RangeOp
-import itertools
 
 Sample = tuple[int, float]
 """Nanoseconds and value."""

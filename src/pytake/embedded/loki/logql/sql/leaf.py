@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,16 +12,24 @@ from pytake.embedded.loki.logql.algebra import group_labels
 from pytake.embedded.loki.logql.ast import RangeOp
 from pytake.embedded.loki.logql.meta import metadata
 from pytake.embedded.loki.logql.pipeline import compile_stage
-from pytake.embedded.loki.logql.ranges import SECOND, quantile, variance
 from pytake.embedded.loki.logql.row import Row
 from pytake.embedded.loki.logql.rows import Labels
 from pytake.embedded.loki.logql.samples import live_stages
+from pytake.embedded.loki.logql.sql.fold import Fold, fold_of
 from pytake.embedded.loki.logql.sql.predicate import as_bytes, as_duration, as_number, compile_predicate
 from pytake.embedded.loki.logql.sql.scope import Scope
-from pytake.embedded.loki.logql.sql.text import NotPushableError, Text, either
+from pytake.embedded.loki.logql.sql.text import NotPushableError, Text, either, quote
 from pytake.embedded.loki.rowsource import Col
 
 LABEL_STAGES = (ast.Drop, ast.Keep, ast.LabelFormat)
+MAX_SPREAD = 12
+"""Windows that SQL puts a bucket into."""
+SLIDING = frozenset(
+    (
+        RangeOp.COUNT, RangeOp.RATE, RangeOp.BYTES, RangeOp.BYTES_RATE, RangeOp.SUM, RangeOp.AVG, RangeOp.MIN,
+        RangeOp.MAX, RangeOp.ABSENT,
+    )
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,61 +45,6 @@ class Steps:
         return self.start + index * self.step
 
 
-@dataclass(frozen=True, slots=True)
-class _Fold:
-    """SQL of an aggregation: over samples `v` at `ts`, and over such partial results `p0`, `p1`."""
-
-    parts: tuple[str, ...]
-    merge: tuple[str, ...]
-    final: Callable[[Sequence[Any]], float]
-    combine: Callable[[Sequence[Any], Sequence[Any]], Sequence[Any]]
-
-
-def _add(a: Sequence[Any], b: Sequence[Any]) -> Sequence[Any]:
-    return [x + y for x, y in zip(a, b, strict=True)]
-
-
-def _fold(agg: ast.RangeAggregation, *, listed: bool) -> _Fold:
-    """The fold of the aggregation; `listed` keeps lists where SQL could finish, so that Python can merge series."""
-    seconds = agg.range / SECOND
-    op = agg.op
-    match op:
-        case RangeOp.COUNT | RangeOp.ABSENT:
-            return _Fold(("count(*)",), ("sum(p0)",), lambda p: float(p[0]), _add)
-        case RangeOp.RATE | RangeOp.BYTES_RATE | RangeOp.BYTES | RangeOp.SUM:
-            scale = seconds if op in (RangeOp.RATE, RangeOp.BYTES_RATE) else 1.0
-            part = "count(*)" if op is RangeOp.RATE and agg.unwrap is None else "sum(v)"
-            return _Fold((part,), ("sum(p0)",), lambda p: float(p[0]) / scale, _add)
-        case RangeOp.AVG:
-            return _Fold(("sum(v)", "count(*)"), ("sum(p0)", "sum(p1)"), lambda p: float(p[0]) / float(p[1]), _add)
-        case RangeOp.MIN:
-            return _Fold(("min(v)",), ("min(p0)",), lambda p: float(p[0]), lambda a, b: [min(a[0], b[0])])
-        case RangeOp.MAX:
-            return _Fold(("max(v)",), ("max(p0)",), lambda p: float(p[0]), lambda a, b: [max(a[0], b[0])])
-        case RangeOp.FIRST | RangeOp.LAST:
-            pick, choose = ("min", min) if op is RangeOp.FIRST else ("max", max)
-            pair = "{'t': ts, 'v': v}"
-            return _Fold(
-                (f"{pick}({pair})",),
-                (f"{pick}(p0)",),
-                lambda p: float(p[0]["v"]),
-                lambda a, b: [choose(a[0], b[0], key=lambda d: (d["t"], d["v"]))],
-            )
-    function = {RangeOp.QUANTILE: "quantile_cont", RangeOp.STDVAR: "var_pop", RangeOp.STDDEV: "stddev_pop"}[op]
-    q = agg.param if agg.param is not None else 0.0
-    if listed or not 0 <= q <= 1:
-        python: dict[RangeOp, Callable[[Sequence[float]], float]] = {
-            RangeOp.QUANTILE: lambda values: quantile(q, values),
-            RangeOp.STDVAR: variance,
-            RangeOp.STDDEV: lambda values: math.sqrt(variance(values)),
-        }
-        finish = python[op]
-        return _Fold(("list(v)",), ("flatten(list(p0))",), lambda p: finish(p[0]), _add)
-    argument = f", {q!r}" if op is RangeOp.QUANTILE else ""
-    merge = f"list_aggregate(flatten(list(p0)), '{function}'{argument})"
-    return _Fold(("list(v)",), (merge,), lambda p: float(p[0]), _add)
-
-
 @dataclass(slots=True)
 class Leaf:
     """A range aggregation ready for SQL; `NotPushableError` while building means that only Python can do it."""
@@ -100,6 +53,8 @@ class Leaf:
     injected: ast.Grouping | None
     streams: Mapping[int, Mapping[str, str]]
     steps: Steps
+    top: tuple[bool, int] | None = None
+    """`(largest, k)` where a `topk` or `bottomk` of the whole vector is all that reads the aggregation."""
     scope: Scope = field(init=False)
     keys: list[str] = field(default_factory=list)
     fixed: list[tuple[str, str]] = field(default_factory=list)
@@ -184,7 +139,7 @@ class Leaf:
             if isinstance(stage, ast.LabelFormat) and any(isinstance(a, ast.Assign) for a in stage.assignments):
                 raise NotPushableError("templates in series")
 
-    def _labels(self, key: Sequence[Any]) -> Labels:
+    def labels(self, key: Sequence[Any]) -> Labels:
         if not self.open:
             pairs = [(label, value) for label, value in zip(self.keys, key, strict=True) if value]
             return tuple(sorted(self.fixed + pairs))
@@ -212,12 +167,25 @@ class Leaf:
         last = self.steps.at(self.steps.count - 1) - self.agg.offset
         return self.base + 1, last + 1
 
-    def _fold(self) -> _Fold:
-        return _fold(self.agg, listed=self.open)
+    @property
+    def fold(self) -> Fold:
+        """How the samples become a value."""
+        return fold_of(self.agg, listed=self.open)
+
+    @property
+    def grain(self) -> int:
+        """Width of the buckets that overlapping windows are made of; 0 where windows do not overlap."""
+        overlap = self.steps.count > 1 and self.agg.range > self.steps.step
+        return math.gcd(self.steps.step, self.agg.range) if overlap else 0
+
+    @property
+    def wide(self) -> bool:
+        """Whether a bucket is in so many windows that Python slides over the buckets instead of SQL spreading them."""
+        return bool(self.grain) and self.agg.range // self.steps.step > MAX_SPREAD and self.agg.op in SLIDING
 
     def sql(self, sources: Sequence[str]) -> str:
         """The statement: step index, keys, partial results, an error, whether a row was unsure."""
-        fold = self._fold()
+        fold = self.fold
         keys = [f"k{index}" for index in range(len(self.columns))]
         error = f"{self.scope.error} IS NOT NULL" if self.scope.error else "FALSE"
         unsure = either(self.scope.unsure) if self.scope.unsure else "FALSE"
@@ -227,32 +195,55 @@ class Leaf:
         group = ", ".join(["b", *keys])
         parts = [f"{part} AS p{index}" for index, part in enumerate(fold.parts)]
         checks = ["bool_or(e) AS e", "bool_or(u) AS u"]
-        step, width = self.steps.step, self.agg.range
-        if self.steps.count == 1:
-            bucket, grain = "0", 0
-        elif width <= step:
-            origin = self.steps.start - self.agg.offset
-            bucket, grain = f"(ts - {origin} + {step - 1}) // {step}", 0
-            if width < step:
-                rows = f"SELECT * FROM ({rows}) WHERE ts > {origin - width} + ({bucket}) * {step}"
-        else:
-            grain = math.gcd(step, width)
-            bucket = f"(ts - {self.base} + {grain - 1}) // {grain}"
+        bucket, rows = self._buckets(rows)
         inner = (
             f"SELECT {', '.join([f'{bucket} AS b', *keys, *parts, *checks])} FROM ({rows}) GROUP BY "
             + (group if self.steps.count > 1 else ", ".join(keys) or "()")
             + " HAVING count(*) > 0"
         )
+        if self.wide:
+            return inner
+        grain = self.grain
         if not grain:
-            return self._finished(inner, fold, keys)
-        s, w = step // grain, width // grain
+            return self._topped(self._finished(inner, fold, keys), keys)
+        s, w = self.steps.step // grain, self.agg.range // grain
         low, high = f"greatest(0, (b - {w} + {s - 1}) // {s})", f"least({self.steps.count}, (b + {s - 1}) // {s})"
         carried = [f"p{index}" for index in range(len(fold.parts))]
         spread = f"SELECT unnest(range({low}, {high})) AS b, {', '.join([*keys, *carried, 'e', 'u'])} FROM ({inner})"
         merged = [f"{part} AS p{index}" for index, part in enumerate(fold.merge)]
-        return f"SELECT {', '.join(['b', *keys, *merged, *checks])} FROM ({spread}) GROUP BY {group}"
+        return self._topped(
+            f"SELECT {', '.join(['b', *keys, *merged, *checks])} FROM ({spread}) GROUP BY {group}", keys
+        )
 
-    def _finished(self, inner: str, fold: _Fold, keys: list[str]) -> str:
+    def _buckets(self, rows: str) -> tuple[str, str]:
+        """The bucket of a row, and the rows that are in some window."""
+        step, width = self.steps.step, self.agg.range
+        if self.steps.count == 1:
+            return "0", rows
+        if self.grain:
+            return f"(ts - {self.base} + {self.grain - 1}) // {self.grain}", rows
+        origin = self.steps.start - self.agg.offset
+        bucket = f"(ts - {origin} + {step - 1}) // {step}"
+        if width < step:
+            rows = f"SELECT * FROM ({rows}) WHERE ts > {origin - width} + ({bucket}) * {step}"
+        return bucket, rows
+
+    def _topped(self, inner: str, keys: list[str]) -> str:
+        """Only the rows that `topk` around the aggregation can keep, in its order: by value, then by labels."""
+        if self.top is None or self.open:
+            return inner
+        largest, count = self.top
+        named = sorted([*zip(self.keys, keys, strict=True), *((label, quote(value)) for label, value in self.fixed)])
+        order = [f"{self.fold.order} {'DESC' if largest else 'ASC'}"]
+        for index, (_, column) in enumerate(named):
+            rest = ", ".join(f"nullif({other}, '')" for _, other in named[index:])
+            order += [f"(coalesce({rest}) IS NULL) DESC", f"nullif({column}, '') NULLS LAST"]
+        parts = [f"p{index}" for index in range(len(self.fold.parts))]
+        columns = ", ".join(["b", *keys, *parts, "bool_or(e) OVER () AS e", "bool_or(u) OVER () AS u"])
+        rank = f"row_number() OVER (PARTITION BY b ORDER BY {', '.join(order)})"
+        return f"SELECT {columns} FROM ({inner}) QUALIFY {rank} <= {count}"
+
+    def _finished(self, inner: str, fold: Fold, keys: list[str]) -> str:
         """Without overlap the partial results are whole; lists still need their function."""
         if fold.parts != ("list(v)",) or fold.merge[0].startswith("flatten"):
             return inner
@@ -264,29 +255,3 @@ class Leaf:
         columns = f"r.{Col.TS}, r.{Col.SID}, r.{Col.LINE}, r.{Col.META}, r.{Col.LEVEL}"
         rows = " UNION ALL ".join(f"SELECT {columns}, {self.scope.error or 'NULL'} AS e {source}" for source in sources)
         return f"SELECT * FROM ({rows}) WHERE e IS NOT NULL LIMIT 1"
-
-    # -------------------------------------------------------------------------------------------------------- answer
-    def collect(self, rows: Sequence[Sequence[Any]]) -> dict[Labels, dict[int, float]]:
-        """Rows of the statement to values by series and step index."""
-        fold = self._fold()
-        size = len(self.columns)
-        width = size + 1 + len(fold.parts)
-        names: dict[tuple[Any, ...], Labels] = {}
-        partial: dict[Labels, dict[int, Sequence[Any]]] = {}
-        for row in rows:
-            key = tuple(row[1 : size + 1])
-            labels = names.get(key)
-            if labels is None:
-                labels = names[key] = self._labels(key)
-            state: Sequence[Any] = row[size + 1 : width]
-            if state[0] is None:
-                continue
-            steps = partial.setdefault(labels, {})
-            known = steps.get(row[0])
-            steps[row[0]] = state if known is None else fold.combine(known, state)
-        final = fold.final
-        return {labels: {at: final(state) for at, state in steps.items()} for labels, steps in partial.items()}
-
-    def trouble(self, rows: Sequence[Sequence[Any]]) -> tuple[bool, bool]:
-        """Whether some row has an error, and whether some row was unsure."""
-        return any(row[-2] for row in rows), any(row[-1] for row in rows)

@@ -1,0 +1,74 @@
+"""Rows of a range aggregation's statement to series."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from pytake.embedded.loki.logql.ast import RangeOp
+from pytake.embedded.loki.logql.errors import LogQLError
+from pytake.embedded.loki.logql.rows import Labels
+from pytake.embedded.loki.logql.sql.leaf import Leaf
+
+Points = dict[int, float]
+"""Values by step index."""
+
+
+class Collector:
+    """Takes the rows as they come; `problem` is raised when they make more than `cap` series."""
+
+    def __init__(self, leaf: Leaf, cap: int, problem: LogQLError) -> None:
+        self.leaf, self.cap, self.problem = leaf, cap, problem
+        self.fold = leaf.fold
+        self.failed = self.unsure = False
+        self._names: dict[tuple[Any, ...], Labels] = {}
+        self._states: dict[Labels, dict[int, Sequence[Any]]] = {}
+
+    def feed(self, rows: Sequence[Sequence[Any]]) -> None:
+        """Take some rows: bucket or step, keys, partial results, error, unsure."""
+        size = len(self.leaf.columns)
+        first, last = size + 1, size + 1 + len(self.fold.parts)
+        names, states = self._names, self._states
+        for row in rows:
+            self.failed |= bool(row[-2])
+            self.unsure |= bool(row[-1])
+            key = tuple(row[1:first])
+            labels = names.get(key)
+            if labels is None:
+                labels = names[key] = self.leaf.labels(key)
+            state = row[first:last]
+            if state[0] is None:
+                continue
+            steps = states.setdefault(labels, {})
+            known = steps.get(row[0])
+            steps[row[0]] = state if known is None else self.fold.combine(known, state)
+        if len(states) > self.cap:
+            raise self.problem
+
+    def series(self) -> dict[Labels, Points]:
+        """Values by series and step."""
+        final = self.fold.final
+        if self.leaf.wide:
+            return {labels: self._slide(buckets) for labels, buckets in self._states.items()}
+        return {labels: {at: final(state) for at, state in steps.items()} for labels, steps in self._states.items()}
+
+    def _slide(self, buckets: dict[int, Sequence[Any]]) -> Points:
+        """Windows over the buckets of one series."""
+        leaf, grain = self.leaf, self.leaf.grain
+        step, width = leaf.steps.step // grain, leaf.agg.range // grain
+        size = step * (leaf.steps.count - 1) + width
+        at = np.fromiter(buckets, np.int64, len(buckets)) - 1
+        there = np.zeros(size, bool)
+        there[at] = True
+        smallest, largest = leaf.agg.op is RangeOp.MIN, leaf.agg.op is RangeOp.MAX
+        folded = []
+        for index in range(len(self.fold.parts)):
+            dense = np.full(size, np.inf if smallest else -np.inf if largest else 0.0)
+            dense[at] = [float(state[index]) for state in buckets.values()]
+            view = np.lib.stride_tricks.sliding_window_view(dense, width)[::step]
+            folded.append(view.min(axis=1) if smallest else view.max(axis=1) if largest else view.sum(axis=1))
+        present = np.lib.stride_tricks.sliding_window_view(there, width)[::step].any(axis=1)
+        final = self.fold.final
+        return {int(k): final([part[k] for part in folded]) for k in np.flatnonzero(present)}

@@ -1,0 +1,72 @@
+"""How a range aggregation folds: SQL over samples, SQL over partial results, Python over what is left."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pytake.embedded.loki.logql import ast
+from pytake.embedded.loki.logql.ast import RangeOp
+from pytake.embedded.loki.logql.ranges import SECOND, quantile, variance
+
+
+@dataclass(frozen=True, slots=True)
+class Fold:
+    """SQL of an aggregation: over samples `v` at `ts`, and over such partial results `p0`, `p1`."""
+
+    parts: tuple[str, ...]
+    merge: tuple[str, ...]
+    final: Callable[[Sequence[Any]], float]
+    combine: Callable[[Sequence[Any], Sequence[Any]], Sequence[Any]]
+    order: str = "p0"
+    """SQL of something that sorts as the value does."""
+
+
+def _add(a: Sequence[Any], b: Sequence[Any]) -> Sequence[Any]:
+    return [x + y for x, y in zip(a, b, strict=True)]
+
+
+def fold_of(agg: ast.RangeAggregation, *, listed: bool) -> Fold:
+    """The fold of the aggregation; `listed` keeps lists where SQL could finish, so that Python can merge series."""
+    seconds = agg.range / SECOND
+    op = agg.op
+    match op:
+        case RangeOp.COUNT | RangeOp.ABSENT:
+            return Fold(("count(*)",), ("sum(p0)",), lambda p: float(p[0]), _add)
+        case RangeOp.RATE | RangeOp.BYTES_RATE | RangeOp.BYTES | RangeOp.SUM:
+            scale = seconds if op in (RangeOp.RATE, RangeOp.BYTES_RATE) else 1.0
+            part = "count(*)" if op is RangeOp.RATE and agg.unwrap is None else "sum(v)"
+            return Fold((part,), ("sum(p0)",), lambda p: float(p[0]) / scale, _add)
+        case RangeOp.AVG:
+            return Fold(
+                ("sum(v)", "count(*)"), ("sum(p0)", "sum(p1)"), lambda p: float(p[0]) / float(p[1]), _add, "p0 / p1"
+            )
+        case RangeOp.MIN:
+            return Fold(("min(v)",), ("min(p0)",), lambda p: float(p[0]), lambda a, b: [min(a[0], b[0])])
+        case RangeOp.MAX:
+            return Fold(("max(v)",), ("max(p0)",), lambda p: float(p[0]), lambda a, b: [max(a[0], b[0])])
+        case RangeOp.FIRST | RangeOp.LAST:
+            pick, choose = ("min", min) if op is RangeOp.FIRST else ("max", max)
+            pair = "{'t': ts, 'v': v}"
+            return Fold(
+                (f"{pick}({pair})",),
+                (f"{pick}(p0)",),
+                lambda p: float(p[0]["v"]),
+                lambda a, b: [choose(a[0], b[0], key=lambda d: (d["t"], d["v"]))],
+                "p0.v",
+            )
+    function = {RangeOp.QUANTILE: "quantile_cont", RangeOp.STDVAR: "var_pop", RangeOp.STDDEV: "stddev_pop"}[op]
+    q = agg.param if agg.param is not None else 0.0
+    if listed or not 0 <= q <= 1:
+        python: dict[RangeOp, Callable[[Sequence[float]], float]] = {
+            RangeOp.QUANTILE: lambda values: quantile(q, values),
+            RangeOp.STDVAR: variance,
+            RangeOp.STDDEV: lambda values: math.sqrt(variance(values)),
+        }
+        finish = python[op]
+        return Fold(("list(v)",), ("flatten(list(p0))",), lambda p: finish(p[0]), _add)
+    argument = f", {q!r}" if op is RangeOp.QUANTILE else ""
+    merge = f"list_aggregate(flatten(list(p0)), '{function}'{argument})"
+    return Fold(("list(v)",), (merge,), lambda p: float(p[0]), _add)
