@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from pytake.embedded.loki.batch import Batch
 from pytake.embedded.loki.logql import flatten_json
-from pytake.embedded.loki.store.enrich import Enricher, normal_level
+from pytake.embedded.loki.store.enrich import Enricher, line_level, normal_level
 from pytake.embedded.loki.store.promote import Promoter
 
 
@@ -58,6 +58,8 @@ def enrich(
 )
 def test_detected_level(enricher: Enricher, line: str, level: str) -> None:
     assert enrich(enricher, [line])[0]["detected_level"] == level
+    if '"log":{' not in line:
+        assert line_level(line, {}) == level
 
 
 def test_levels_of_metadata_and_labels_come_first(enricher: Enricher) -> None:

@@ -214,7 +214,9 @@ class QueryApi:
             query = logql.parse(one(params, "query"))
             if not isinstance(query, logql.LogQuery):
                 raise RequestError(400, "only log queries can be tailed")
-            tail = Tail(tuple(tenant.split("|")), query, self._streams)
+            tenants = tuple(tenant.split("|"))
+            levels = self._settings.limits_of(tenants[0]).discover_log_levels
+            tail = Tail(tenants, query, self._streams, levels=levels)
         except logql.LogQLError as error:
             raise RequestError(error.status, str(error)) from error
         if len(self._tails) >= MAX_TAILS:

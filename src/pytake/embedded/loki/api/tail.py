@@ -1,9 +1,7 @@
 """``/loki/api/v1/tail``: new lines of a query over a WebSocket."""
 
 import asyncio
-import time
 from collections import deque
-from collections.abc import Callable
 from typing import Any
 
 import orjson
@@ -11,7 +9,11 @@ import orjson
 from pytake.embedded.loki import logql
 from pytake.embedded.loki.api.http import Receive, Send
 from pytake.embedded.loki.batch import Batch
+from pytake.embedded.loki.store.enrich import line_level
 from pytake.embedded.loki.streams import Streams
+from pytake.telemetry.logging import get_logger
+
+log = get_logger(__name__)
 
 BUFFERED = 10_000
 MAX_TAILS = 10
@@ -21,7 +23,8 @@ PERIOD = 0.2
 class Tail:
     """One client: what matched and was not sent yet; the oldest is dropped when the client is slow."""
 
-    def __init__(self, tenants: tuple[str, ...], query: Any, streams: Streams) -> None:
+    def __init__(self, tenants: tuple[str, ...], query: Any, streams: Streams, *, levels: bool) -> None:
+        self._levels = levels
         self.tenants, self._query, self._streams = tenants, query, streams
         self._process = logql.compile_pipeline(query)
         self._cache: dict[int, Any] = {}
@@ -33,7 +36,7 @@ class Tail:
         if sid not in self._cache:
             stream = self._streams.get(sid)
             fits = logql.matches(self._query.matchers, stream.labels)
-            self._cache[sid] = tuple(sorted(stream.labels.items())) if fits else None
+            self._cache[sid] = stream.labels if fits else None
         return self._cache[sid]
 
     def offer(self, batch: Batch) -> None:
@@ -47,8 +50,11 @@ class Tail:
         ):
             if sid not in wanted:
                 continue
-            pairs = tuple(sorted(orjson.loads(meta).items())) if meta else ()
-            entry = self._process.process(ts, line, self._labels(sid), pairs)
+            labels = self._labels(sid)
+            pairs = orjson.loads(meta) if meta else {}
+            if self._levels:
+                pairs["detected_level"] = line_level(line, {**labels, **pairs})
+            entry = self._process.process(ts, line, labels, pairs)
             if entry is not None:
                 self.add(entry)
 
@@ -69,8 +75,12 @@ class Tails:
     def publish(self, tenant: str, batch: Batch) -> None:
         """Offer a stored batch to everybody who follows the tenant."""
         for tail in self._tails:
-            if tenant in tail.tenants:
+            if tenant not in tail.tenants:
+                continue
+            try:
                 tail.offer(batch)
+            except Exception:
+                log.exception("tail_failed")
 
     def __len__(self) -> int:
         return len(self._tails)
@@ -136,7 +146,3 @@ def group_entries(entries: list[Any], *, categorize: bool = False) -> list[dict[
             value = [str(entry.ts), entry.line]
         groups.setdefault(key, []).append(value)
     return [{"stream": dict(key), "values": values} for key, values in groups.items()]
-
-
-Clock = Callable[[], int]
-now: Clock = time.time_ns

@@ -4,8 +4,12 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+import numpy as np
+import pyarrow.parquet as pq
+
 from pytake.embedded.loki import logql
 from pytake.embedded.loki.api.params import SECOND
+from pytake.embedded.loki.batch import pc
 from pytake.embedded.loki.errors import RequestError
 from pytake.embedded.loki.query.engine import Running
 from pytake.embedded.loki.rowsource import Needs, StreamMatcher
@@ -68,20 +72,40 @@ class Index:
     def _shares(
         self, tenants: Sequence[str], sids: set[int], start: int, end: int
     ) -> Iterable[tuple[int, float, float]]:
-        """Rows and bytes of each stream in each segment and in memory, as far as the range covers it."""
+        """Rows and bytes of each stream in each segment and in memory, as far as the range covers it.
+
+        Of a segment that the range covers in part only times and streams are read; its bytes are estimated.
+        """
         with self._store.view(tenants, start, end) as view:
             for item in view.segments:
-                part = _covered(item, start, end)
-                yield from ((sid, rows * part, size * part) for sid, rows, size in item.sids if sid in sids)
+                if start <= item.start and item.end < end:
+                    yield from ((sid, rows, size) for sid, rows, size in item.sids if sid in sids)
+                elif not sids.isdisjoint(sid for sid, _, _ in item.sids):
+                    counts = self._partly(item, start, end)
+                    yield from (
+                        (sid, counts[sid], size / rows * counts[sid])
+                        for sid, rows, size in item.sids
+                        if sid in sids and sid in counts
+                    )
             for table in view.tables:
-                counts: dict[int, list[int]] = defaultdict(lambda: [0, 0])
-                columns = (table.column(name).to_pylist() for name in ("ts", "sid"))
-                lengths = (len(line) for line in table.column("line").to_pylist())
-                for ts, sid, length in zip(*columns, lengths, strict=True):
-                    if start <= ts < end and sid in sids:
-                        counts[sid][0] += 1
-                        counts[sid][1] += length
-                yield from ((sid, rows, size) for sid, (rows, size) in counts.items())
+                stamps, owners = table.column("ts").to_numpy(), table.column("sid").to_numpy()
+                inside = (stamps >= start) & (stamps < end)
+                lengths = pc.binary_length(table.column("line")).to_numpy()[inside]
+                sizes = np.bincount(owners[inside], weights=lengths)
+                rows_of = np.bincount(owners[inside])
+                yield from (
+                    (sid, int(rows_of[sid]), float(sizes[sid]))
+                    for sid in np.flatnonzero(rows_of).tolist()
+                    if sid in sids
+                )
+
+    def _partly(self, item: Segment, start: int, end: int) -> dict[int, int]:
+        """Rows of each stream within a range."""
+        table = pq.read_table(
+            str(self._store.path(item.name)), columns=["ts", "sid"], filters=[("ts", ">=", start), ("ts", "<", end)]
+        )
+        owners, counts = np.unique(table.column("sid").to_numpy(), return_counts=True)
+        return dict(zip(owners.tolist(), counts.tolist(), strict=True))
 
     def stats(self, tenants: Sequence[str], query: str, start: int, end: int) -> dict[str, int]:
         """``index/stats``: streams, chunks, entries, bytes."""
@@ -169,11 +193,3 @@ class VolumeAsk:
 
     def __init__(self, limit: int, target_labels: list[str], *, by_labels: bool) -> None:
         self.limit, self.target_labels, self.by_labels = limit, target_labels, by_labels
-
-
-def _covered(item: Segment, start: int, end: int) -> float:
-    """The part of a segment's time that a range covers."""
-    span = item.end - item.start
-    if span <= 0:
-        return 1.0
-    return min(1.0, max(0.0, (min(end, item.end + 1) - max(start, item.start)) / (span + 1)))

@@ -11,7 +11,9 @@ from typing import Any
 
 import duckdb
 import numpy as np
+import orjson
 import pyarrow as pa
+import re2
 
 from pytake.embedded.loki.batch import Array, Batch, pc
 from pytake.embedded.loki.store.fields import (
@@ -20,6 +22,7 @@ from pytake.embedded.loki.store.fields import (
     Extractor,
     Path,
     exact,
+    identifier,
     label_paths,
     literal,
     nested_paths,
@@ -50,6 +53,26 @@ def normal_level(value: str) -> str:
     return _NAMES.get(value.strip().lower(), "unknown")
 
 
+def line_level(line: str, labels: Mapping[str, str]) -> str:
+    """The level of one line, as the pass below finds it for many."""
+    for name in ("detected_level", *(key.replace(".", "_") for key in LEVEL_KEYS)):
+        if name in labels:
+            return normal_level(labels[name])
+    if line.startswith("{"):
+        try:
+            parsed = orjson.loads(line)
+        except orjson.JSONDecodeError:
+            parsed = {}
+        found = next((parsed[key] for key in LEVEL_KEYS if isinstance(parsed.get(key), str)), None)
+        if found is not None:
+            return normal_level(found)
+    elif match := re2.search(_LOGFMT, line):
+        return normal_level(match.group(1))
+    low = line[:400].lower()
+    word = next((word for word in _KEYWORDS if word in low), "unknown")
+    return _KEYWORD_LEVELS.get(word, word)
+
+
 def _keyword() -> str:
     cases = " ".join(
         f"WHEN contains(lower(left(line, 400)), {literal(word)}) THEN {literal(_KEYWORD_LEVELS.get(word, word))}"
@@ -67,23 +90,43 @@ def _meta_level() -> str:
     return f"CASE WHEN meta IS NOT NULL THEN coalesce({values}, CASE {cases} END) END"
 
 
-def _raw_level(extractor: Extractor, *, has_meta: bool) -> str:
-    first = extractor.slot(("level",))
-    others = ", ".join(f"json_extract_string(line, '$.\"{key}\"')" for key in LEVEL_KEYS[1:])
+def _slow_level(*, has_meta: bool) -> str:
+    """The level's text where the key ``level`` does not give it."""
+    others = ", ".join(f"json_extract_string(line, '$.\"{key}\"')" for key in LEVEL_KEYS)
     nested = 'json_extract_string(line, \'$."log"."level"\')'
     logfmt = f"nullif(regexp_extract(line, {literal(_LOGFMT)}, 1), '')"
-    rest = (
+    given = f"{_meta_level()}, hint" if has_meta else "hint"
+    return (
+        f"CASE WHEN coalesce({given}, v) IS NOT NULL THEN coalesce({given}, v) ELSE "
         f"coalesce(CASE WHEN json_ok THEN coalesce({others}, {nested}) "
-        f"WHEN contains(line, '=') THEN {logfmt} END, {_keyword()})"
+        f"WHEN contains(line, '=') THEN {logfmt} END, {_keyword()}) END"
     )
-    given = f"{_meta_level()}, hint, {first}" if has_meta else f"hint, {first}"
-    return f"CASE WHEN coalesce({given}) IS NOT NULL THEN coalesce({given}) ELSE {rest} END"
+
+
+_META_WITHOUT_LEVEL = (
+    "CASE WHEN contains(meta, '\"detected_level\"') THEN "
+    "nullif(json_merge_patch(meta, '{\"detected_level\":null}')::VARCHAR, '{}') ELSE meta END AS meta"
+)
+_SUSPICIOUS = r"^[\[{]|^-?[0-9]+\.[0-9]"
+
+
+def _column(label: str) -> str:
+    return "j_" + label.replace('"', "")
 
 
 def _normal(column: Array) -> Array:
-    encoded = column.combine_chunks().dictionary_encode()
+    encoded = _encoded(column)
     names = pa.array([normal_level(value) for value in encoded.dictionary.to_pylist()], pa.string())
     return names.take(encoded.indices)
+
+
+def _encoded(column: Array) -> Array:
+    return column.combine_chunks().dictionary_encode()
+
+
+def _suspicious(values: Array) -> bool:
+    """Whether a column may hold arrays, objects, or numbers that were written otherwise."""
+    return bool(pc.any(pc.match_substring_regex(values, _SUSPICIOUS)).as_py())
 
 
 class Enricher:
@@ -110,69 +153,86 @@ class Enricher:
         """One table for ``batches``; ``hints`` are levels that a stream's labels give."""
         raw = raw_table(batches, hints)
         has_meta = raw.column("meta").null_count < len(raw)
-        extractor = Extractor(known)
-        wanted = [f"{_raw_level(extractor, has_meta=has_meta) if levels else 'NULL::VARCHAR'} AS raw_level", "json_ok"]
-        slots = {label: [extractor.slot(path) for path in label_paths(label, known)] for label in labels}
-        for label, places in slots.items():
-            wanted.append(f"coalesce({', '.join(places)}, NULL) AS {_q(label)}")
-        if any(nested_paths(label, known) for label in labels):
-            wanted.append(f"{NESTED} AS nested")
-        if has_meta:
-            wanted.append(_META_WITHOUT_LEVEL)
-        inner = f"(SELECT *, {JSON_OK} AS json_ok FROM raw_rows)"
         with self._lock:
-            found = self._select(
-                f"SELECT {', '.join(wanted)} FROM (SELECT *, {extractor.source} AS e FROM {inner})", raw
-            )
-            columns: dict[str, Any] = {name: raw.column(name) for name in ("ts", "sid", "line")}
-            columns["meta"] = found.column("meta") if has_meta else raw.column("meta")
-            level = found.column("raw_level")
-            columns["detected_level"] = _normal(level) if levels else level
+            found = self._extract(raw, labels, known)
+            columns: dict[str, Any] = {name: raw.column(name) for name in ("ts", "sid", "line", "meta")}
+            if has_meta:
+                columns["meta"] = self._select(f"SELECT {_META_WITHOUT_LEVEL} FROM rows", raw.select(["meta"])).column(
+                    "meta"
+                )
+            columns["detected_level"] = pa.nulls(len(raw), pa.string())
+            if levels:
+                columns["detected_level"] = self._level(raw, found, has_meta=has_meta)
             columns["json_ok"] = found.column("json_ok")
-            nested = "nested" in found.column_names and pc.any(found.column("nested")).as_py()
+            nested = "nested" in found.column_names and bool(pc.any(found.column("nested")).as_py())
             for label in labels:
-                columns[_q(label).strip('"')] = self._value(label, known, raw, found, nested=bool(nested))
+                columns[_column(label)] = self._value(label, known, raw, found, nested=nested)
         return pa.table(columns)
 
-    def _select(self, sql: str, raw: pa.Table) -> pa.Table:
+    def _select(self, sql: str, rows: pa.Table) -> pa.Table:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            self._engine.register("raw_rows", raw)
+            self._engine.register("rows", rows)
             try:
                 table: pa.Table = self._engine.sql(sql).to_arrow_table()
             finally:
-                self._engine.unregister("raw_rows")
+                self._engine.unregister("rows")
         return table
+
+    def _extract(self, raw: pa.Table, labels: Sequence[str], known: Mapping[str, tuple[Path, ...]]) -> pa.Table:
+        """Raw texts of the labels and of the key ``level`` (``v``), and whether lines are JSON.
+
+        When every line looks like an object the check for valid JSON is left to the extraction, which fails on a line
+        that is not; only then is it made line by line.
+        """
+        extractor = Extractor(known)
+        wanted = [f"{extractor.slot(('level',))} AS v", "json_ok"]
+        for label in labels:
+            places = [extractor.slot(path) for path in label_paths(label, known)]
+            text = places[0] if len(places) == 1 else f"coalesce({', '.join(places)})"
+            wanted.append(f"{text} AS {identifier(_column(label))}")
+        inner = f"(SELECT *, {JSON_OK} AS json_ok FROM rows)"
+        if any(nested_paths(label, known) for label in labels):
+            wanted.append(f"{NESTED} AS nested")
+        lines = raw.select(["line"])
+        if pc.all(pc.starts_with(raw.column("line"), "{")).as_py():
+            quick = "(SELECT line, true AS json_ok FROM rows)"
+            source = extractor.source.replace("CASE WHEN json_ok THEN ", "").removesuffix(" END")
+            try:
+                return self._select(f"SELECT {', '.join(wanted)} FROM (SELECT *, {source} AS e FROM {quick})", lines)
+            except duckdb.InvalidInputException:
+                pass
+        return self._select(f"SELECT {', '.join(wanted)} FROM (SELECT *, {extractor.source} AS e FROM {inner})", lines)
+
+    def _level(self, raw: pa.Table, found: pa.Table, *, has_meta: bool) -> Array:
+        level = found.column("v")
+        if raw.column("hint").null_count < len(raw) and not has_meta:
+            level = pc.coalesce(raw.column("hint"), level)
+        if level.null_count or has_meta:
+            part = pa.table(
+                {
+                    "line": raw.column("line"), "meta": raw.column("meta"), "hint": raw.column("hint"),
+                    "json_ok": found.column("json_ok"), "v": found.column("v"),
+                }
+            )  # fmt: skip
+            level = self._select(f"SELECT {_slow_level(has_meta=has_meta)} AS v FROM rows", part).column("v")
+        return _normal(level)
 
     def _value(
         self, label: str, known: Mapping[str, tuple[Path, ...]], raw: pa.Table, found: pa.Table, *, nested: bool
-    ) -> Any:
-        column = found.column(f"j_{label}")
-        paths, further = label_paths(label, known), nested_paths(label, known)
-        if not (nested and further) and len(paths) == 1 and not _suspicious(column):
-            return column
-        part = pa.table({"line": raw.column("line"), "json_ok": found.column("json_ok"), "v": column})
-        if len(paths) == 1 and not (nested and further):
-            return self._select(f"SELECT {exact('v', paths[0])} AS v FROM raw_rows", part).column("v")
+    ) -> Array:
+        column = found.column(_column(label))
+        paths, deeper = label_paths(label, known), nested and bool(nested_paths(label, known))
+        if not deeper and len(paths) == 1:
+            if not _suspicious(_encoded(column).dictionary):
+                return column
+            part = pa.table({"line": raw.column("line"), "v": column})
+            return self._select(f"SELECT {exact('v', paths[0])} AS v FROM rows", part).column("v")
         extractor = Extractor(known)
         value = extractor.label(label)
-        inner = f"(SELECT *, {NESTED} AS nested, {extractor.source} AS e FROM raw_rows)"
+        part = pa.table({"line": raw.column("line"), "json_ok": found.column("json_ok")})
+        inner = f"(SELECT *, {NESTED} AS nested, {extractor.source} AS e FROM rows)"
         return self._select(f"SELECT {value} AS v FROM {inner}", part).column("v")
-
-
-_META_WITHOUT_LEVEL = (
-    "CASE WHEN contains(meta, '\"detected_level\"') THEN "
-    "nullif(json_merge_patch(meta, '{\"detected_level\":null}')::VARCHAR, '{}') ELSE meta END AS meta"
-)
-
-
-def _q(label: str) -> str:
-    return '"j_' + label.replace('"', "") + '"'
-
-
-def _suspicious(column: Array) -> bool:
-    """Whether a column may hold arrays, objects, or numbers that were written otherwise."""
-    return bool(pc.any(pc.match_substring_regex(column, r"^[\[{]|^-?[0-9]+\.[0-9]")).as_py())
 
 
 def raw_table(batches: Sequence[Batch], hints: Mapping[int, str]) -> pa.Table:
