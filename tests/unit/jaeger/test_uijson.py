@@ -27,7 +27,7 @@ def _tags(item: dict) -> dict:
 
 def test_a_span_in_jaegers_shape() -> None:
     made = request(
-        span(1, 2, parent=1, ms=1.5, at_ms=2, host="node-1", scope="lib", error=True, flag=True, n=5, x=1.5, 
+        span(1, 2, parent=1, ms=1.5, at_ms=2, host="node-1", scope="lib", error=True, flag=True, n=5, x=1.5,
              raw=b"\x01", many=["a", "b"], big=2**60),
     )  # fmt: skip
     one = made.resource_spans[0].scope_spans[0].spans[0]

@@ -1,0 +1,1 @@
+"""Jaeger's APIs: ours by default, any other server by ``--jaeger-url``."""
