@@ -14,12 +14,12 @@ from typing import Annotated, NoReturn
 import typer
 from rich.text import Text
 
-from pytake.stack import docker, doctor, logs, native, packages, show, status
+from pytake.stack import docker, doctor, logs, native, packages, show, status, web
 from pytake.stack.assemble import check_committed
 from pytake.stack.components import COMPONENTS, Group, find
 from pytake.stack.deploy import deploy, start, stop_order
 from pytake.stack.errors import StackError
-from pytake.stack.layout import Stack
+from pytake.stack.layout import Stack, checkout
 from pytake.stack.reload import reload_monitoring
 from pytake.stack.show import err, out
 from pytake.stack.supervisor import Supervisor
@@ -62,6 +62,8 @@ def _deploy(groups: tuple[Group, ...], runtime: Runtime) -> None:
     if runtime is Runtime.DOCKER:
         raise typer.Exit(docker.compose(stack, groups, "up", "-d", "--build"))
     with show.Board() as board:
+        if Group.MONITORING in groups:
+            _pages(stack, board.say)
         deployment = deploy(stack, groups, board)
         names = [component.name for component in deployment.components]
         if "prometheus" in names:
@@ -76,6 +78,14 @@ def _deploy(groups: tuple[Group, ...], runtime: Runtime) -> None:
         out.print(f"[dim]notification channels that are off until their variable is set: {off}[/]", soft_wrap=True)
     show.print_urls(stack, names)
     _finish(status.read(stack))
+
+
+def _pages(stack: Stack, say: Callable[[str], None]) -> None:
+    """Build the web pages; without them the servers start all the same and say how pages are built."""
+    try:
+        web.ensure_built(stack.root, say)
+    except StackError as error:
+        err.print(f"[yellow]the web pages are not built[/]: {error}\n  {error.hint}", soft_wrap=True)
 
 
 def _finish(seen: status.Status) -> None:
@@ -256,6 +266,13 @@ def packages_command(
     """Install the Debian packages of the native runtime, without starting anything."""
     done = packages.ensure(COMPONENTS, err.print, more=packages.TEST_PACKAGES if tests else ())
     out.print(f"installed {', '.join(done)}" if done else "[dim]all Debian packages are there[/]")
+
+
+@app.command("web")
+def web_command() -> None:
+    """Build the web pages of the embedded servers when they are not current."""
+    built = web.ensure_built(checkout(), err.print)
+    out.print("built the web pages" if built else "[dim]the web pages are current[/]")
 
 
 @app.command("doctor")
