@@ -5,7 +5,7 @@ import signal
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import asynccontextmanager, contextmanager
 from types import FrameType
 from typing import Any
 
@@ -33,6 +33,7 @@ from pytake.telemetry.http import FASTAPI_TELEMETRY_OFF, TelemetryMiddleware
 from pytake.telemetry.setup import configure, package_version
 
 LAG_INTERVAL = 0.5
+CANCEL_TIMEOUT = 3.0
 DESCRIPTION = """\
 PyTake answers WhatsApp customers. Errors are problem documents (RFC 9457); lists have pages by cursor; the API key goes
 into `X-API-Key` or `Authorization: Bearer`."""
@@ -94,8 +95,7 @@ def _lifespan(settings: Settings, with_telemetry: bool) -> Any:
                     await app.state.hub.close(settings.stop_timeout)
                     for task in tasks:
                         task.cancel()
-                    with suppress(asyncio.CancelledError):
-                        await asyncio.gather(*tasks, return_exceptions=True)
+                    await asyncio.wait(tasks, timeout=CANCEL_TIMEOUT)
         finally:
             if telemetry is not None:
                 telemetry.shutdown()

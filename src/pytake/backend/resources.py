@@ -20,6 +20,7 @@ from pytake.backend.instances.registry import Registry, load_registry
 from pytake.backend.queue.streams import Streams
 from pytake.backend.realtime.events import Publisher
 from pytake.backend.settings import Settings
+from pytake.backend.tls import client_context
 from pytake.backend.whatsapp.client import GraphClient
 from pytake.telemetry.data import observe_engine, observe_redis
 from pytake.telemetry.metrics import configure_label
@@ -67,6 +68,7 @@ async def open_resources(settings: Settings, *, name: str) -> AsyncIterator[Reso
     engine = make_engine(settings, name=name)
     redis = make_redis(settings, name=name)
     http = httpx.AsyncClient(
+        verify=client_context(),
         timeout=httpx.Timeout(settings.meta_timeout, connect=min(5.0, settings.meta_timeout)),
         limits=httpx.Limits(max_connections=200, max_keepalive_connections=50),
     )

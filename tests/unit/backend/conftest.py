@@ -1,7 +1,6 @@
 """A migrated database, an emptied Redis, a stand-in for the remote APIs, and the backend in this process."""
 
 import asyncio
-import itertools
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
@@ -14,6 +13,7 @@ import redis as redis_sync
 from sqlalchemy import text
 
 from pytake.backend.app import create_app
+from pytake.backend.database.models import Base
 from pytake.backend.instances.sync import store_instances
 from pytake.backend.migrate import upgrade
 from pytake.backend.resources import Resources, open_resources
@@ -25,7 +25,6 @@ from tests.support.servers import PostgresServer
 from tests.support.waiting import wait_until_async
 from tests.unit.backend.fakes import Remote
 
-_numbers = itertools.count(1)
 INSTANCES = [
     {
         "slug": "support",
@@ -46,20 +45,18 @@ INSTANCES = [
 
 
 @pytest.fixture(scope="session")
-def database_template(postgres_server: PostgresServer) -> str:
-    """Name of a migrated, empty database that tests copy."""
-    name = "pytake_template"
+def migrated(postgres_server: PostgresServer) -> str:
+    """Name of a migrated database."""
+    name = "backend"
     upgrade(postgres_server.create_database(name))
     return name
 
 
 @pytest.fixture
-def database(postgres_server: PostgresServer, database_template: str) -> Iterator[str]:
-    """URL of a migrated database for one test."""
-    name = f"backend_{next(_numbers)}"
-    postgres_server.execute(f'CREATE DATABASE "{name}" TEMPLATE "{database_template}"')
-    yield postgres_server.url(name)
-    postgres_server.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
+def database(postgres_server: PostgresServer, migrated: str) -> str:
+    """URL of a migrated database whose tables are empty."""
+    postgres_server.execute(f"TRUNCATE {', '.join(Base.metadata.tables)} CASCADE", migrated)
+    return postgres_server.url(migrated)
 
 
 @pytest.fixture
@@ -193,8 +190,8 @@ def rows(resources: Resources) -> Rows:
 def until(rows: Rows) -> Callable[..., Awaitable[list[Any]]]:
     """``await until("select …")``: poll until the query has rows."""
 
-    async def wait(sql: str, timeout: float = 5.0, **values: Any) -> list[Any]:
-        return await wait_until_async(lambda: rows(sql, **values), timeout, sql)
+    async def wait(sql: str, within: float = 5.0, **values: Any) -> list[Any]:
+        return await wait_until_async(lambda: rows(sql, **values), within, sql)
 
     return wait
 

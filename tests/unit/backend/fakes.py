@@ -11,6 +11,7 @@ from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse, Response
 
 from tests.support.ports import free_port
+from tests.support.waiting import wait_until_async
 
 Json = dict[str, Any]
 Reply = Callable[[Json], Response | None]
@@ -100,8 +101,7 @@ class Remote:
         server = uvicorn.Server(config)
         server.capture_signals = _no_signals  # type: ignore[method-assign]
         task = asyncio.create_task(server.serve())
-        while not server.started:
-            await asyncio.sleep(0.005)
+        await wait_until_async(lambda: server.started, 5, "the stand-in's port", every=0.005)
         yield self
         server.should_exit = True
         server.force_exit = True

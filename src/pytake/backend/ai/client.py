@@ -18,6 +18,7 @@ from pytake.backend.ai.errors import AiError, AiUnavailable, sort_out
 from pytake.backend.ai.history import Turn
 from pytake.backend.clock import now
 from pytake.backend.settings import Settings
+from pytake.backend.tls import client_context
 from pytake.telemetry import catalog
 from pytake.telemetry.costs import AiUsage, ai_cost
 from pytake.telemetry.labels import AiOperation, ApiStatus, HandoverReason, RateLimitResource, TokenType
@@ -67,6 +68,7 @@ class AiClient:
             base_url=str(settings.openai_base_url),
             timeout=settings.openai_timeout,
             max_retries=0,
+            http_client=openai.DefaultAsyncHttpxClient(verify=client_context()),
         )
         self._server = urlsplit(str(settings.openai_base_url)).hostname or ""
 

@@ -73,7 +73,7 @@ class Place:
 
 
 _KEEP = text("""
-    WITH message AS (
+    WITH messages AS (
         INSERT INTO messages (id, conversation_id, instance, direction, author, type, text, content, wamid, status,
                               error_code, sent_at, traceparent)
         VALUES (:id, :conversation_id, :instance, 'inbound', 'customer', :type, :text, CAST(:content AS jsonb), :wamid,
@@ -81,7 +81,7 @@ _KEEP = text("""
         ON CONFLICT (wamid) DO NOTHING
         RETURNING id
     ), event AS (
-        INSERT INTO message_events (message_id, status, at) SELECT id, 'received', :sent_at FROM message
+        INSERT INTO message_events (message_id, status, at) SELECT id, 'received', :sent_at FROM messages
     ), conversation AS (
         UPDATE conversations SET
             last_message_at = now(),
@@ -90,15 +90,16 @@ _KEEP = text("""
                                              ELSE first_customer_message_at END,
             due_at = CASE WHEN :due THEN now() ELSE due_at END,
             traceparent = CASE WHEN :due THEN :traceparent ELSE traceparent END
-        WHERE id = :conversation_id AND EXISTS (SELECT 1 FROM message)
+        WHERE id = :conversation_id AND EXISTS (SELECT 1 FROM messages)
     ), contact AS (
         UPDATE contacts SET last_seen_at = greatest(last_seen_at, :sent_at)
-        WHERE id = :contact_id AND EXISTS (SELECT 1 FROM message)
+        WHERE id = :contact_id AND EXISTS (SELECT 1 FROM messages)
     )
-    SELECT id FROM message
+    SELECT id FROM messages
 """)
 """Stores a message with its state, moves the conversation's window and says that it is due: one round trip, because it
-happens for every message, and nothing of it when the message is known."""
+happens for every message, and nothing of it when the message is known. (Behind the WITH, ``messages`` is the row that
+was inserted.)"""
 
 
 async def store_message(resources: Resources, event: WebhookEvent, traceparent: str | None) -> JobOutcome:

@@ -62,20 +62,21 @@ class Hub:
             self._empty.set()
 
     async def run(self) -> None:
-        """Listen until cancelled; while Redis is away, try again every second."""
-        while True:
+        """Listen until stopped; while Redis is away, try again every second."""
+        while not self._stopping:
             try:
                 await self._listen()
             except (RedisError, OSError) as error:
                 log.warning("inbox_subscription_lost", error=repr(error)[:200])
             self.listening.clear()
-            await asyncio.sleep(PAUSE)
+            if not self._stopping:
+                await asyncio.sleep(PAUSE)
 
     async def _listen(self) -> None:
         async with self.client.pubsub(ignore_subscribe_messages=True) as channel:
             await channel.subscribe(CHANNEL)
             self.listening.set()
-            while True:
+            while not self._stopping:
                 message = await channel.get_message(ignore_subscribe_messages=True, timeout=1.0)
                 if message is not None:
                     self.deliver(message["data"])
