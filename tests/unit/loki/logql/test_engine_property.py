@@ -105,9 +105,9 @@ metadata = st.one_of(
 
 @st.composite
 def logs(draw: st.DrawFn) -> list[Line]:
-    count = draw(st.integers(0, 30))
-    gaps = draw(st.lists(st.integers(1, 8), min_size=count, max_size=count))
-    at, made = 0, []
+    """Lines half a second to two seconds apart; most of them in the windows that the queries ask for."""
+    gaps = draw(st.lists(st.integers(1, 4), min_size=5, max_size=40))
+    at, made = draw(st.sampled_from([0, 5, 15])) * SECOND, []
     for gap in gaps:
         at += gap * SECOND // 2
         made.append(Line(at, draw(lines_of_text()), draw(streams), draw(metadata)))

@@ -316,7 +316,7 @@ def test_lines_through_python_are_capped() -> None:
     source = MemorySource([line(95, "a=1")] * 10)
     with pytest.raises(LogQLError, match="line by line"):
         query_instant(
-            parse('sum by (a) (count_over_time({job="api"} | logfmt [10s]))'),  # type: ignore[arg-type]
+            parse('sum by (a) (count_over_time({job="api"} | unpack [10s]))'),  # type: ignore[arg-type]
             source,
             source.execute,
             at=NOW,
@@ -336,6 +336,8 @@ def test_lines_through_python_are_capped() -> None:
         'sum by (m) (count_over_time({job="api"} | regexp `(?P<m>a)` | m!="" [10s]))',
         'sum by (m) (count_over_time({job="api"} | pattern `<m> <_>` [10s]))',
         'sum(bytes_over_time({job="api"} | decolorize [10s]))',
+        'sum by (level) (count_over_time({job="api"} | logfmt | status >= 500 [10s]))',
+        'sum by (level) (count_over_time({job="api"} | logfmt level="lvl" [10s]))',
         f"topk(5, sum by (kind) (count_over_time({Q} | label_format kind=path | drop ms [10s])))",
         'count_over_time({job="api"} | trace_id="abc" [10s])',
     ],

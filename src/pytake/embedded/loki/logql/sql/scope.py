@@ -16,6 +16,7 @@ from pytake.embedded.loki.logql.pattern import ParsePattern
 from pytake.embedded.loki.logql.pipeline import ANSI
 from pytake.embedded.loki.logql.row import ERROR, ERROR_DETAILS, EXTRACTED
 from pytake.embedded.loki.logql.sql import text as t
+from pytake.embedded.loki.logql.sql.logfmt import value_of_key, value_of_label
 from pytake.embedded.loki.logql.sql.predicate import compile_predicate
 from pytake.embedded.loki.logql.sql.text import ABSENT, NotPushableError, Text
 from pytake.embedded.loki.logql.template.lexer import Action, split
@@ -30,15 +31,23 @@ MIN_ID = 12
 
 @dataclass(slots=True)
 class Layer:
-    """What a parser gives: one expression a name, or (`names` None) whatever `| json` finds."""
+    """What a parser gives: one expression a name, or (`names` None) whatever `find` or else `| json` finds."""
 
     names: dict[str, Text] | None
     known: bool = True
+    find: Lookup | None = None
+
+    @property
+    def json(self) -> bool:
+        """Whether it is `| json` of all keys."""
+        return self.names is None and self.known and self.find is None
 
     def get(self, scope: Scope, label: str) -> Text:
         """The parser's value of a name."""
         if not self.known:
             raise NotPushableError(f"labels of a parser that only Python has ({label})")
+        if self.find:
+            return self.find(label)
         if self.names is None:
             return scope.json_label(label)
         return self.names.get(label, ABSENT)
@@ -170,8 +179,10 @@ class Scope:
             case ast.Pattern(pattern):
                 parsed = ParsePattern(pattern)
                 self._groups(parsed.regex(), parsed.names)
-            case ast.Logfmt() | ast.Unpack():
-                raise NotPushableError(type(stage).__name__.lower())
+            case ast.Logfmt():
+                self._logfmt(stage)
+            case ast.Unpack():
+                raise NotPushableError("unpack")
             case ast.LineFormat(template):
                 self.line = self._template(template)
             case ast.LabelFormat(assignments):
@@ -232,7 +243,7 @@ class Scope:
             return
         if not self.layers:
             self.where += [f"r.{Col.META} IS NOT NULL", f"contains(r.{Col.META}, {t.quote(value)})"]
-        elif len(value) >= MIN_ID and len(self.layers) == 1 and self.layers[0].names is None and self.layers[0].known:
+        elif len(value) >= MIN_ID and len(self.layers) == 1 and self.layers[0].json:
             self.ids.append(value)
 
     # ------------------------------------------------------------------------------------------------------ parsers
@@ -265,6 +276,20 @@ class Scope:
             promoted = self.json_label(head).sql
             return Text(f"coalesce({promoted}, {value})", f"({promoted} IS NULL AND coalesce({kind}, FALSE))")
         return Text(f"({value})", f"coalesce({kind}, FALSE)")
+
+    def _logfmt(self, stage: ast.Logfmt) -> None:
+        line = self._line()
+        if stage.strict or stage.keep_empty or line.unsure:
+            raise NotPushableError("logfmt with flags")
+        if not stage.extractions:
+            self._add_layer(Layer(None, find=lambda label: value_of_label(line, label)))
+            return
+        names: dict[str, Text] = {}
+        for extraction in stage.extractions:
+            if extraction.label in names:
+                raise NotPushableError("one label of several keys")
+            names[extraction.label] = value_of_key(line, extraction.expression)
+        self._add_layer(Layer(names))
 
     def _groups(self, pattern: str, names: Sequence[str | None]) -> None:
         line = self._line()
