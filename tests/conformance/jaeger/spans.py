@@ -10,7 +10,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 def request(
     service: str, *spans: dict[str, Any], trace_id: bytes | None = None
 ) -> tuple[str, ExportTraceServiceRequest]:
-    """``(trace id, request)`` of one trace; a span gives name, ms, at_ms, kind, error, parent (a number), tags, service, host."""
+    """``(trace id, request)`` of one trace; a span gives name, ms, kind, error, parent (a number), tags, host."""
     trace_id = trace_id or secrets.token_bytes(16)
     out, ids, now = ExportTraceServiceRequest(), [secrets.token_bytes(8) for _ in spans], time.time_ns() - 10**9
     for number, item in enumerate(spans):

@@ -15,12 +15,23 @@ from pytake.embedded.jaeger.columns import Columns
 from pytake.embedded.jaeger.config import SpanMetricsOptions
 from pytake.embedded.jaeger.proto import Span
 from pytake.embedded.jaeger.values import tag_text
-from pytake.telemetry.exposition import escape, number
 
 _KINDS = ("UNSPECIFIED", "INTERNAL", "SERVER", "CLIENT", "PRODUCER", "CONSUMER")
 _STATUS = ("UNSET", "OK", "ERROR")
 _OVERFLOW: tuple[str, ...] = ("otel_metric_overflow",)
 Labels = tuple[str, ...]
+EXEMPLAR_SECONDS = 1.0
+"""Examples are taken from one batch a second: that is what a scrape can see, at a hundredth of the cost."""
+
+
+def escape(value: str) -> str:
+    """A label value between its quotes."""
+    return value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+
+
+def number(value: float) -> str:
+    """A finite number as both formats want it."""
+    return repr(float(value))
 
 
 @dataclass(slots=True)
@@ -41,6 +52,7 @@ class SpanMetrics:
         self._scale = {"ms": 1e6, "s": 1e9}[options.unit]
         self._bounds = np.array(options.buckets)
         self._lock = threading.Lock()
+        self._exemplars_at = 0.0
         self._series: dict[Labels, _Series] = {}
         dimensions = [name.replace(".", "_") for name in options.dimensions]
         self._names = ("service_name", "span_name", "span_kind", "status_code", *dimensions)
@@ -57,12 +69,15 @@ class SpanMetrics:
         newest = np.zeros(len(labels) * width, np.int64)
         newest[cell] = np.arange(len(cell))
         now = time.time()
+        exemplars = self._options.exemplars and now - self._exemplars_at >= EXEMPLAR_SECONDS
+        if exemplars:
+            self._exemplars_at = now
         with self._lock:
             for at, key in enumerate(labels):
                 series = self._find(key, width)
                 series.buckets += counts[at]
                 series.total += float(totals[at])
-                if self._options.exemplars:
+                if exemplars:
                     for hit in np.flatnonzero(counts[at]).tolist():
                         row = int(newest[at * width + hit])
                         series.exemplars[hit] = (
