@@ -5,6 +5,7 @@ import sys
 from urllib.parse import unquote
 
 from opentelemetry.sdk.trace.export import ConsoleSpanExporter, SpanExporter
+from pydantic import AnyHttpUrl
 
 from pytake.telemetry.settings import TelemetrySettings
 
@@ -12,25 +13,41 @@ log = logging.getLogger(__name__)
 
 
 def build(settings: TelemetrySettings) -> list[SpanExporter]:
-    """Return the exporters: OTLP when an endpoint is set, Jaeger Thrift, standard output."""
-    found: list[SpanExporter] = []
+    """Return the exporters: Jaeger Thrift, OTLP when an endpoint is set, standard output.
+
+    When ``JAEGER_ENDPOINT`` and the OTLP endpoint are on one host, Jaeger would get every span twice: then Thrift alone
+    is used, since that address was given on purpose.
+    """
     wanted = settings.traces_exporter
     if "none" in wanted:
-        return found
-    if "otlp" in wanted and (settings.otlp_endpoint or settings.otlp_traces_endpoint):
-        found.append(_otlp(settings))
-    jaeger = settings.enable_jaeger if settings.enable_jaeger is not None else settings.jaeger_endpoint is not None
-    if (jaeger or "jaeger" in wanted) and settings.jaeger_endpoint and settings.enable_jaeger is not False:
+        return []
+    found: list[SpanExporter] = []
+    jaeger = _jaeger_endpoint(settings)
+    if jaeger is not None:
         from pytake.telemetry.jaeger import JaegerThriftExporter  # noqa: PLC0415 (loads thriftpy2, rarely needed)
 
-        found.append(JaegerThriftExporter(str(settings.jaeger_endpoint), timeout=settings.otlp_timeout))
-    elif jaeger:
-        log.warning(
-            "ENABLE_JAEGER is set, JAEGER_ENDPOINT is not: no spans go to Jaeger; set it to http://HOST:14268/api/traces"
-        )
+        found.append(JaegerThriftExporter(str(jaeger), timeout=settings.otlp_timeout))
+    otlp = settings.otlp_traces_endpoint or settings.otlp_endpoint
+    if otlp is not None and jaeger is not None and _host(otlp) == _host(jaeger):
+        log.info("JAEGER_ENDPOINT and the OTLP endpoint are on one host: spans go to JAEGER_ENDPOINT alone")
+    elif otlp is not None and "otlp" in wanted:
+        found.append(_otlp(settings))
     if settings.enable_stdout_traces or "console" in wanted:
         found.append(ConsoleSpanExporter(out=sys.stdout, formatter=lambda span: span.to_json(indent=None) + "\n"))
     return found
+
+
+def _jaeger_endpoint(settings: TelemetrySettings) -> AnyHttpUrl | None:
+    """Return where Thrift goes, None when it is not asked for."""
+    if settings.enable_jaeger is False:
+        return None
+    if settings.jaeger_endpoint is None and (settings.enable_jaeger or "jaeger" in settings.traces_exporter):
+        log.warning("Jaeger is asked for without JAEGER_ENDPOINT; set it to http://HOST:14268/api/traces")
+    return settings.jaeger_endpoint
+
+
+def _host(url: AnyHttpUrl) -> str:
+    return "127.0.0.1" if url.host == "localhost" else str(url.host)
 
 
 def _protocol(settings: TelemetrySettings) -> str:

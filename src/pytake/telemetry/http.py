@@ -125,7 +125,7 @@ class _Exchange:
         parent = _remote(header, headers.get(b"tracestate")) if header else None
         span = self.span = provider.root("", SpanKind.SERVER, parent)
         span.timed = self.timed
-        return context_api.attach(trace.set_span_in_context(span, _EMPTY))
+        return context_api.attach(Context({_SPAN_KEY: span}))
 
     def end_span(self, method: str, endpoint: str, status: int) -> int:
         """Finish the span; return its trace id when the trace is kept, else 0."""
@@ -311,7 +311,8 @@ class _Socket(_Exchange):
             target.emit(level, self.middleware.logger, "websocket_closed", f"WEBSOCKET {endpoint} {status}", fields)
 
 
-_EMPTY = Context()
+_SPAN_KEY = next(iter(trace.set_span_in_context(trace.INVALID_SPAN, Context())))
+"""Where OpenTelemetry's context keeps its span: a request's context holds nothing else, so it is made directly."""
 
 
 def _remote(header: bytes, state: bytes | None) -> SpanContext | None:

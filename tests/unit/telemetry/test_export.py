@@ -147,6 +147,21 @@ def test_spans_are_redacted_before_they_leave() -> None:
         ({"JAEGER_ENDPOINT": "http://127.0.0.1:14268/api/traces", "ENABLE_JAEGER": "true"}, ["jaeger"]),
         ({"JAEGER_ENDPOINT": "http://127.0.0.1:14268/api/traces", "ENABLE_JAEGER": "false"}, []),
         ({"ENABLE_STDOUT_TRACES": "true"}, ["console"]),
+        ({"ENABLE_JAEGER": "true"}, []),
+        (
+            {
+                "JAEGER_ENDPOINT": "http://localhost:14268/api/traces",
+                "OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:4317",
+            },
+            ["jaeger"],  # one Jaeger: it would get every span twice
+        ),
+        (
+            {
+                "JAEGER_ENDPOINT": "http://jaeger:14268/api/traces",
+                "OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:4317",
+            },
+            ["jaeger", "grpc"],
+        ),
         (
             {"OTEL_TRACES_EXPORTER": "console,jaeger", "JAEGER_ENDPOINT": "http://127.0.0.1:1/api/traces"},
             ["jaeger", "console"],

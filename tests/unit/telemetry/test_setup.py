@@ -16,13 +16,14 @@ from fastapi import FastAPI
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 from starlette.testclient import TestClient
 
-from pytake.telemetry import catalog, costs, logging, metrics, tracing
+from pytake.telemetry import catalog, costs, exporters, logging, metrics, tracing
 from pytake.telemetry.http import FASTAPI_TELEMETRY_OFF, TelemetryMiddleware
 from pytake.telemetry.settings import TelemetrySettings
 from pytake.telemetry.setup import Telemetry, configure
 from tests.support.ports import free_port
 from tests.support.waiting import wait_until
 
+ROOT = Path(__file__).parents[3]
 pytestmark = pytest.mark.usefixtures("catalogue")
 
 
@@ -113,7 +114,7 @@ def test_rates_are_read_at_the_start(started: list[Telemetry], tmp_path: Path) -
 
 @pytest.mark.parametrize("protocol", ["grpc", "http/protobuf"])
 def test_an_unreachable_collector_slows_and_breaks_nothing(
-    started: list[Telemetry], tmp_path: Path, protocol: str
+    started: list[Telemetry], tmp_path: Path, protocol: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     app = FastAPI(telemetry=FASTAPI_TELEMETRY_OFF)
 
@@ -121,6 +122,7 @@ def test_an_unreachable_collector_slows_and_breaks_nothing(
     async def x() -> int:
         return 1
 
+    monkeypatch.setattr(exporters, "_host", str)  # both collectors are on this host; here both are wanted
     configured = settings(
         log_dir=tmp_path, otlp_endpoint=f"http://127.0.0.1:{free_port()}", otlp_protocol=protocol, sampler_arg=1.0,
         jaeger_endpoint=f"http://127.0.0.1:{free_port()}/api/traces", otlp_timeout=0.2, span_queue=50, span_delay_ms=20,
@@ -148,9 +150,13 @@ def test_an_unreachable_collector_slows_and_breaks_nothing(
 def workers(tmp_path: Path) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
     """uvicorn with two workers that share their metrics; gives the base URL."""
     port = free_port()
-    environment = {**os.environ, "PYTAKE_METRICS_DIR": str(tmp_path), "OTEL_TRACES_SAMPLER_ARG": "1"}
+    environment = {
+        **os.environ, "PYTAKE_METRICS_DIR": str(tmp_path), "OTEL_TRACES_SAMPLER_ARG": "1", "PYTHONPATH": str(ROOT),
+    }  # fmt: skip
     command = [sys.executable, "-m", "uvicorn", "tests.unit.telemetry.serving_app:app", "--workers", "2"]
-    process = subprocess.Popen([*command, "--port", str(port)], env=environment, stdout=subprocess.DEVNULL)
+    process = subprocess.Popen(
+        [*command, "--port", str(port)], env=environment, cwd=tmp_path, stdout=subprocess.DEVNULL
+    )
     url = f"http://127.0.0.1:{port}"
     wait_until(lambda: httpx.get(f"{url}/observability/ready").status_code == 200, 30, "the workers to answer")
     wait_until(lambda: len(list(tmp_path.glob("*/*.values"))) == 2, 30, "both workers to share their metrics")
