@@ -241,6 +241,8 @@ def test_pages_health_and_metrics(ours: Target) -> None:
     assert ours.get("/status").json == {"status": "StatusOK"}
     assert call(f"{ours.extra['health']}/status").status == 200
     assert ours.get("/api/nothing").status == 404
+    assert ours.get("/static/assets/missing.js").status == 404
+    assert set(ours.get("/ui-config.json").json) == {"grafanaUrl", "lokiUid"}
     assert ours.get("/../../etc/passwd").status in (200, 404)
     assert b"root:" not in ours.get("/%2e%2e/%2e%2e/%2e%2e/%2e%2e/etc/passwd").body
     page = wait_until(lambda: ours.get("/metrics").body.decode(), what="metrics")

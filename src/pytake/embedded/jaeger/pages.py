@@ -1,6 +1,7 @@
 """The web pages: files built into ``static/``; a plain page with links while there are none."""
 
 import os
+import os
 from html import escape
 from pathlib import Path
 
@@ -38,6 +39,8 @@ def routes(base_path: str) -> list[BaseRoute]:
         if found is not None:
             fresh = "public, max-age=31536000, immutable" if "/assets/" in f"/{path}" else "no-cache"
             return FileResponse(found, headers={"cache-control": fresh})
+        if path.startswith("static/"):
+            return PlainTextResponse(f"no such file: {path}\n", 404)
         index = STATIC / "index.html"
         if index.is_file():
             return FileResponse(index, headers={"cache-control": "no-cache"})
