@@ -9,6 +9,7 @@ import time
 from urllib.parse import urlsplit
 
 import orjson
+
 from loki_support import build, push_all, server
 
 

@@ -16,6 +16,7 @@ from typing import Any
 from urllib.parse import urlencode, urlsplit
 
 import orjson
+
 from loki_support import HEADERS, Server, build, make_lines, proto_body, push_all, server
 
 HOUR = 3600 * 10**9
@@ -27,10 +28,15 @@ QUERIES: list[tuple[str, str, dict[str, str], float]] = [
     ("rare_substring", f'{JOB} |= "no line has this text"', {"limit": "100"}, 200),
     ("count_by_level_1m", f"sum by (level) (count_over_time({JOB} | json [1m]))", {"step": "60"}, 200),
     ("count_by_path_1m", f"sum by (path) (count_over_time({JOB} | json [1m]))", {"step": "60"}, 200),
-    ("p95_by_path_5m", f"quantile_over_time(0.95, {JOB} | json | unwrap duration_ms [5m]) by (path)", {"step": "60"}, 200),
+    (
+        "p95_by_path_5m",
+        f"quantile_over_time(0.95, {JOB} | json | unwrap duration_ms [5m]) by (path)",
+        {"step": "60"},
+        200,
+    ),
     ("topk_5xx_by_path", f"topk(5, sum by (path) (rate({JOB} | json | status >= 500 [5m])))", {"step": "60"}, 200),
     ("one_trace_id", "", {"limit": "100"}, 150),
-]  # fmt: skip
+]
 CAPPED = [
     ("everything_limit_5000", '{job=~".+"}', {"limit": "5000"}),
     ("high_cardinality_by", f"sum by (trace_id) (count_over_time({JOB} | json [5m]))", {"step": "300"}),
@@ -67,9 +73,11 @@ def measure(loki: Server, start: int, end: int, trace_id: str, count: int) -> di
         text = query or f'{JOB} |= "{trace_id}"'
         result[name] = rounds(loki.base, "/loki/api/v1/query_range", {"query": text, **params, **span}, count)
     result["one_trace_id_json"] = rounds(
-        loki.base, "/loki/api/v1/query_range",
-        {"query": f'{JOB} | json | trace_id="{trace_id}"', "limit": "100", **span}, count,
-    )  # fmt: skip
+        loki.base,
+        "/loki/api/v1/query_range",
+        {"query": f'{JOB} | json | trace_id="{trace_id}"', "limit": "100", **span},
+        count,
+    )
     result["labels"] = rounds(loki.base, "/loki/api/v1/labels", span, count)
     result["label_values"] = rounds(loki.base, "/loki/api/v1/label/service/values", span, count)
     result["series"] = rounds(loki.base, "/loki/api/v1/series", {"match[]": JOB, **span}, count)
@@ -127,9 +135,11 @@ def capped(loki: Server, start: int, end: int) -> dict[str, Any]:
         span = {"start": str(start), "end": str(end)}
         took, status, body = get(connection, "/loki/api/v1/query_range", {"query": query, **params, **span})
         found[name] = {
-            "status": status, "ms": round(took), "peak_rss_mb": round(loki.peak_rss() / 2**20),
+            "status": status,
+            "ms": round(took),
+            "peak_rss_mb": round(loki.peak_rss() / 2**20),
             "says": "" if status == 200 else body[:160].decode(),
-        }  # fmt: skip
+        }
     return found
 
 
@@ -170,9 +180,9 @@ def main() -> None:
             result["capped"] = capped(loki, end - HOUR, end)
             result["peak_rss_mb"] = round(loki.peak_rss() / 2**20)
             result["bytes_per_line_on_disk"] = round(loki.disk() / args.lines, 1)
-    result["over_target"] = [
-        name for name, _, _, target in QUERIES if result["last_hour_ms"][name] > target
-    ] + [name for name in ("labels", "series") if result["last_hour_ms"][name] > 5]  # fmt: skip
+    result["over_target"] = [name for name, _, _, target in QUERIES if result["last_hour_ms"][name] > target] + [
+        name for name in ("labels", "series") if result["last_hour_ms"][name] > 5
+    ]
     if args.json:
         print(orjson.dumps(result).decode())
         return

@@ -43,11 +43,19 @@ def make_lines(count: int, seed: int) -> list[str]:
         )
         record = {
             "timestamp": f"2026-11-24T13:{rng.randrange(60):02d}:{rng.randrange(60):02d}.{rng.randrange(10**6):06d}Z",
-            "level": level, "logger": "pytake.http", "event": "http_request", "message": "request finished",
-            "request_id": f"{rng.getrandbits(64):016x}", "trace_id": f"{rng.getrandbits(128):032x}",
-            "span_id": f"{rng.getrandbits(64):016x}", "method": rng.choice(("GET", "POST")), "path": rng.choice(PATHS),
-            "status": status, "duration_ms": round(rng.expovariate(1 / 40), 3), "agent": "ok4.9",
-        }  # fmt: skip
+            "level": level,
+            "logger": "pytake.http",
+            "event": "http_request",
+            "message": "request finished",
+            "request_id": f"{rng.getrandbits(64):016x}",
+            "trace_id": f"{rng.getrandbits(128):032x}",
+            "span_id": f"{rng.getrandbits(64):016x}",
+            "method": rng.choice(("GET", "POST")),
+            "path": rng.choice(PATHS),
+            "status": status,
+            "duration_ms": round(rng.expovariate(1 / 40), 3),
+            "agent": "ok4.9",
+        }
         lines.append(orjson.dumps(record).decode())
     return lines
 
@@ -85,7 +93,7 @@ BODIES = {"json": json_body, "proto": proto_body}
 def build(
     kind: str, total: int, batch: int, start: int, span: int, distinct: int = 100_000, seed: int = 7
 ) -> Iterator[bytes]:
-    """Bodies of ``total`` lines over ``span`` nanoseconds from ``start``; ``distinct`` lines are made and used again."""
+    """Bodies of ``total`` lines over ``span`` nanoseconds from ``start``; ``distinct`` lines are used again."""
     pool = make_lines(min(distinct, total), seed)
     step = max(1, span // total)
     for at in range(0, total, batch):
@@ -203,13 +211,19 @@ def server(loki_url: str | None, data: Path | None = None) -> Iterator[Server]:
         port = free_port()
         config = Path(__file__).parent.parent / "monitoring/loki/loki.yml"
         env = {
-            **os.environ, "PYTAKE_DATA_DIR": str(home), "PYTAKE_LOKI_RULES_DIR": str(home / "no-rules"),
+            **os.environ,
+            "PYTAKE_DATA_DIR": str(home),
+            "PYTAKE_LOKI_RULES_DIR": str(home / "no-rules"),
             "PYTAKE_LOG_STDOUT": "false",
-        }  # fmt: skip
+        }
         command = [
-            sys.executable, "-m", "pytake.embedded.loki.main", f"-config.file={config}", "-config.expand-env=true",
+            sys.executable,
+            "-m",
+            "pytake.embedded.loki.main",
+            f"-config.file={config}",
+            "-config.expand-env=true",
             f"-server.http-listen-port={port}",
-        ]  # fmt: skip
+        ]
         (home / "no-rules").mkdir(parents=True, exist_ok=True)
         process = subprocess.Popen(command, env=env, stderr=subprocess.DEVNULL)
         try:

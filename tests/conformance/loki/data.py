@@ -39,10 +39,21 @@ class Data:
 
 def _web(at: int) -> tuple[str, dict[str, Any]]:
     fields = {
-        "level": ("info", "info", "warn", "error")[at % 4], "status": (200, 200, 404, 500)[at % 4], "path": f"/p{at % 3}",
-        "duration_ms": at, "size": f"{at}KB", "took": f"{at}ms", "msg": f"request {at}", "trace_id": f"{at + 10**20:032x}",
-        "nested": {"a": at % 2, "b": "x"}, "list": [1, 2], "empty": "", "none": None, "ok": at % 2 == 0, "ratio": at / 8,
-    }  # fmt: skip
+        "level": ("info", "info", "warn", "error")[at % 4],
+        "status": (200, 200, 404, 500)[at % 4],
+        "path": f"/p{at % 3}",
+        "duration_ms": at,
+        "size": f"{at}KB",
+        "took": f"{at}ms",
+        "msg": f"request {at}",
+        "trace_id": f"{at + 10**20:032x}",
+        "nested": {"a": at % 2, "b": "x"},
+        "list": [1, 2],
+        "empty": "",
+        "none": None,
+        "ok": at % 2 == 0,
+        "ratio": at / 8,
+    }
     return json.dumps(fields, separators=(",", ":")), {**fields, "i": at}
 
 

@@ -32,7 +32,7 @@ def job() -> str:
     return f"conf-{uuid.uuid4().hex[:8]}"
 
 
-# -------------------------------------------------------------------------------------------------------------------- push
+# --- push
 @pytest.mark.parametrize("encoding", ["", "gzip", "deflate"])
 def test_push_json(api: Api, job: str, encoding: str) -> None:
     body = f'{{"streams":[{{"stream":{{"job":"{job}"}},"values":[["{time.time_ns()}","hello"]]}}]}}'.encode()
@@ -60,9 +60,11 @@ def test_push_protobuf_with_metadata(api: Api, job: str) -> None:
 
 def test_push_otlp(api: Api, job: str) -> None:
     record = {
-        "timeUnixNano": str(time.time_ns()), "severityText": "ERROR", "body": {"stringValue": "from otel"},
+        "timeUnixNano": str(time.time_ns()),
+        "severityText": "ERROR",
+        "body": {"stringValue": "from otel"},
         "attributes": [{"key": "http.method", "value": {"stringValue": "GET"}}],
-    }  # fmt: skip
+    }
     attributes = [
         {"key": "service.name", "value": {"stringValue": job}},
         {"key": "host.name", "value": {"stringValue": "h"}},
@@ -78,9 +80,14 @@ def test_push_otlp(api: Api, job: str) -> None:
 
     (stream,) = wait_until(found, 10, "the record")
     assert stream["values"][0][1] == "from otel"
-    assert {key: stream["stream"].get(key) for key in ("http_method", "host_name", "severity_text", "detected_level")} == {
-        "http_method": "GET", "host_name": "h", "severity_text": "ERROR", "detected_level": "error",
-    }  # fmt: skip
+    assert {
+        key: stream["stream"].get(key) for key in ("http_method", "host_name", "severity_text", "detected_level")
+    } == {
+        "http_method": "GET",
+        "host_name": "h",
+        "severity_text": "ERROR",
+        "detected_level": "error",
+    }
 
 
 def test_out_of_order_lines_are_taken(api: Api, job: str) -> None:
@@ -120,7 +127,7 @@ def test_the_good_part_of_a_push_is_kept(api: Api, job: str) -> None:
     wait_until(lambda: lines(api, job) == ["new"], 10, "the good line")
 
 
-# ----------------------------------------------------------------------------------------------------------------- queries
+# --- queries
 def test_shape_of_a_log_answer(api: Api, data: Data) -> None:
     answer = api.get(
         "query_range", {"query": data.select("web"), "start": data.start, "end": data.end, "limit": 2}
@@ -192,14 +199,39 @@ ERRORS: list[tuple[str, dict[str, Any], int, str]] = [
     ("query_range", {"query": 'topk(sum(rate({job="a"}[1m])))'}, 400, "parse error"),
     ("query_range", {"query": 'quantile_over_time({job="a"} | unwrap x [1m])'}, 400, "parse error"),
     ("query_range", {"query": 'sum_over_time({job="a"}[1m])'}, 400, "parse error"),
-    ("query_range", {"query": '{job="a"}', "start": "5", "end": "4"}, 400, "end timestamp must not be before or equal to start time"),
+    (
+        "query_range",
+        {"query": '{job="a"}', "start": "5", "end": "4"},
+        400,
+        "end timestamp must not be before or equal to start time",
+    ),
     ("query_range", {"query": '{job="a"}', "start": "abc"}, 400, ""),
     ("query_range", {"query": '{job="a"}', "limit": "abc"}, 400, ""),
-    ("query_range", {"query": '{job="a"}', "limit": "6000"}, 400, "max entries limit per query exceeded, limit > max_entries_limit"),
+    (
+        "query_range",
+        {"query": '{job="a"}', "limit": "6000"},
+        400,
+        "max entries limit per query exceeded, limit > max_entries_limit",
+    ),
     ("query_range", {"query": '{job="a"}', "direction": "sideways"}, 400, "invalid direction"),
-    ("query_range", {"query": '{job="a"}', "step": "0"}, 400, "zero or negative query resolution step widths are not accepted"),
-    ("query_range", {"query": '{job="a"}', "step": "-1"}, 400, "zero or negative query resolution step widths are not accepted"),
-    ("query_range", {"query": '{job="a"}', "start": "0", "end": "20000", "step": "1"}, 400, "exceeded maximum resolution of 11,000 points per time series"),
+    (
+        "query_range",
+        {"query": '{job="a"}', "step": "0"},
+        400,
+        "zero or negative query resolution step widths are not accepted",
+    ),
+    (
+        "query_range",
+        {"query": '{job="a"}', "step": "-1"},
+        400,
+        "zero or negative query resolution step widths are not accepted",
+    ),
+    (
+        "query_range",
+        {"query": '{job="a"}', "start": "0", "end": "20000", "step": "1"},
+        400,
+        "exceeded maximum resolution of 11,000 points per time series",
+    ),
     ("query_range", {"query": '{job="a"}', "since": "60d"}, 400, "the query time range exceeds the limit"),
     ("query", {"query": '{job="a"}'}, 400, "log queries are not supported as an instant query type"),
     ("query", {"query": "rate({job"}, 400, "parse error"),
@@ -208,7 +240,7 @@ ERRORS: list[tuple[str, dict[str, Any], int, str]] = [
     ("series", {"match[]": "{"}, 400, "parse error"),
     ("index/stats", {"query": '{job="a"} |= "x"'}, 400, ""),
     ("format_query", {"query": "{"}, 400, ""),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(
@@ -224,7 +256,7 @@ def test_unknown_paths_are_404(api: Api) -> None:
     assert api.get("/loki/api/v1/nope").status_code == 404
 
 
-# ------------------------------------------------------------------------------------------------------- labels and series
+# --- labels and series
 def test_label_names_and_values(api: Api, data: Data) -> None:
     span = {"start": data.start, "end": data.end}
     names = api.get("labels", span).json()
@@ -262,7 +294,7 @@ def test_series(api: Api, data: Data, method: str) -> None:
     assert all(item["job"] == data.job for item in found)
 
 
-# ------------------------------------------------------------------------------------------------------------------- index
+# --- index
 def test_index_stats(api: Api, data: Data) -> None:
     api.client.post(f"{api.base}/flush")
     found = api.get("index/stats", {"query": f'{{job="{data.job}"}}', "start": data.start, "end": data.end}).json()
@@ -301,7 +333,7 @@ def test_volume_range(api: Api, data: Data) -> None:
     )
 
 
-# ----------------------------------------------------------------------------------------------------------------- samples
+# --- samples
 def test_detected_fields(api: Api, data: Data) -> None:
     found = api.get("detected_fields", {"query": data.select("web"), "start": data.start, "end": data.end}).json()
     fields = {item["label"]: item for item in found["fields"]}
@@ -350,7 +382,7 @@ def test_format_query(api: Api, query: str, formatted: str) -> None:
     assert answer == {"status": "success", "data": formatted}
 
 
-# ------------------------------------------------------------------------------------------------------------------ admin
+# --- admin
 def test_ready_metrics_and_the_rest(api: Api) -> None:
     assert api.get("/ready").text.strip() == "ready"
     metrics = api.get("/metrics").text
@@ -383,11 +415,19 @@ def test_delete_requests(api: Api, job: str) -> None:
     assert api.client.post(url, params=span).status_code == 400
 
 
-# ------------------------------------------------------------------------------------------------------------------ ruler
+# --- ruler
 GROUP = {
-    "name": "g1", "interval": "1s",
-    "rules": [{"alert": "Many", "expr": 'sum by (job) (count_over_time({job="JOB"}[5m])) > 1', "labels": {"severity": "page"}, "annotations": {"summary": "{{ $labels.job }}: {{ $value }}"}}],
-}  # fmt: skip
+    "name": "g1",
+    "interval": "1s",
+    "rules": [
+        {
+            "alert": "Many",
+            "expr": 'sum by (job) (count_over_time({job="JOB"}[5m])) > 1',
+            "labels": {"severity": "page"},
+            "annotations": {"summary": "{{ $labels.job }}: {{ $value }}"},
+        }
+    ],
+}
 
 
 def test_rules_over_the_api(api: Api, job: str) -> None:
@@ -430,7 +470,7 @@ def test_wrong_rules_are_refused(api: Api, job: str, rule: dict[str, str]) -> No
     assert answer.status_code == 400
 
 
-# ------------------------------------------------------------------------------------------------------------------- tail
+# --- tail
 def test_tail(api: Api, job: str) -> None:
     selector = f'{{job="{job}"}} |= "yes"'
     url = api.base.replace("http", "ws", 1) + f"/loki/api/v1/tail?{httpx.QueryParams({'query': selector})}"

@@ -1,6 +1,7 @@
 """LogQL log queries: which lines an answer holds, and their labels."""
 
 from collections.abc import Callable, Mapping
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -30,7 +31,7 @@ CASES: list[tuple[str, str, Test]] = [
     ("web", '!= "request 5" or "request 6"', lambda f: str(f["i"])[0] not in "56"),
     ("web", '|~ "request 5.?\\"" or "request 6.?\\""', lambda f: str(f["i"])[0] in "56"),
     ("web", '|= "error" != "request 3"', lambda f: f["level"] == "error" and not str(f["i"]).startswith("3")),
-    ("web", "|= `request 7\"`", lambda f: f["i"] == 7),
+    ("web", '|= `request 7"`', lambda f: f["i"] == 7),
     ("web", '|= ""', ALL),
     ("web", '|~ ".*"', ALL),
     ("web", '|> "<_>request 1<_>"', lambda f: str(f["i"]).startswith("1")),
@@ -96,7 +97,7 @@ CASES: list[tuple[str, str, Test]] = [
     ("web", '| json first="list[0]" | first = 1', ALL),
     ("web", '| json b="[\\"nested\\"][\\"b\\"]" | b = "x"', ALL),
     ("web", '| json level | level = "warn"', lambda f: f["level"] == "warn"),
-    ("web", '| json status | status >= 500', lambda f: f["status"] >= 500),
+    ("web", "| json status | status >= 500", lambda f: f["status"] >= 500),
     ("web", '|= "error" | json | status = 500', lambda f: f["level"] == "error"),
     ("web", '| json |= "request 1"', lambda f: str(f["i"]).startswith("1")),
     ("web", '| app = "web"', ALL),
@@ -105,7 +106,7 @@ CASES: list[tuple[str, str, Test]] = [
     ("web", '| detected_level =~ "warn|info"', lambda f: f["level"] in ("warn", "info")),
     ("web", '| json | __error__ = ""', ALL),
     ("web", '| json | __error__ != ""', NONE),
-    ("api", "| json | __error__ = \"JSONParserErr\"", ALL),
+    ("api", '| json | __error__ = "JSONParserErr"', ALL),
     ("api", '| json | __error__ = ""', NONE),
     # logfmt
     ("api", "| logfmt", ALL),
@@ -115,7 +116,11 @@ CASES: list[tuple[str, str, Test]] = [
     ("api", "| logfmt | bytes >= 10KB", lambda f: f["i"] >= 10),
     ("api", '| logfmt | user =~ "u[12]"', lambda f: f["user"] in ("u1", "u2")),
     ("api", '| logfmt u="user" | u = "u3"', lambda f: f["user"] == "u3"),
-    ("api", '| logfmt user, level | user = "u3" and level = "error"', lambda f: f["user"] == "u3" and f["level"] == "error"),
+    (
+        "api",
+        '| logfmt user, level | user = "u3" and level = "error"',
+        lambda f: f["user"] == "u3" and f["level"] == "error",
+    ),
     ("api", "| logfmt --strict", ALL),
     ("api", '| logfmt --keep-empty | empty = ""', ALL),
     ("api", '| logfmt | ip = ip("10.0.0.0/29")', lambda f: f["i"] < 8),
@@ -125,7 +130,11 @@ CASES: list[tuple[str, str, Test]] = [
     # regexp, pattern
     ("nginx", '| regexp "HTTP/1.1\\" (?P<status>\\\\d+)" | status = 500', lambda f: f["status"] == 500),
     ("nginx", '| regexp `"(?P<method>\\w+) (?P<path>\\S+) ` | path = "/index/4"', lambda f: f["i"] == 4),
-    ("nginx", '| pattern `<ip> - - <_> "<method> <path> <_>" <status> <size> <_>` | status = "500"', lambda f: f["status"] == 500),
+    (
+        "nginx",
+        '| pattern `<ip> - - <_> "<method> <path> <_>" <status> <size> <_>` | status = "500"',
+        lambda f: f["status"] == 500,
+    ),
     ("nginx", '| pattern `<ip> <_>` | ip = ip("192.168.1.2")', lambda f: f["i"] == 2),
     ("nginx", '| pattern `<_> "<method> <path> <_>" <status> <size> <_>` | size > 1000', lambda f: f["bytes"] > 1000),
     # structured metadata
@@ -139,10 +148,10 @@ CASES: list[tuple[str, str, Test]] = [
     ("web", '| json | label_format x="{{.level}}-{{.status}}" | x = "error-500"', lambda f: f["status"] == 500),
     ("web", '| json | line_format "{{.path}}" |= "/p1"', lambda f: f["path"] == "/p1"),
     ("web", '| json | drop level | level = ""', ALL),
-    ("web", '| json | keep status | status = 500', lambda f: f["status"] == 500),
+    ("web", "| json | keep status | status = 500", lambda f: f["status"] == 500),
     ("web", "| json | drop status | status = 500", NONE),
     ("web", "| decolorize", ALL),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(
@@ -158,11 +167,26 @@ def test_lines(api: Api, data: Data, app: str, pipeline: str, test: Test) -> Non
 
 
 SELECTORS: list[tuple[str, int]] = [
-    ('app="web"', 60), ('app!="web"', 60), ('app=~"web|api"', 90), ('app!~"web|api"', 30), ('app=~"w.*"', 60), ('app=~"we"', 0),
-    ('env="prod"', 80), ('env="dev"', 40), ('env="prod", app!="web"', 20), ('missing=""', 120), ('missing!=""', 0),
-    ('missing=~".*"', 120), ('missing=~".+"', 0), ('app=~"(?i)WEB"', 60), ('app="web", app="api"', 0), ('app=~".+", env=~"p.+"', 80),
-    ('service_name=~".+"', 120), ('app!~".+"', 0), ("app=`web`", 60),
-]  # fmt: skip
+    ('app="web"', 60),
+    ('app!="web"', 60),
+    ('app=~"web|api"', 90),
+    ('app!~"web|api"', 30),
+    ('app=~"w.*"', 60),
+    ('app=~"we"', 0),
+    ('env="prod"', 80),
+    ('env="dev"', 40),
+    ('env="prod", app!="web"', 20),
+    ('missing=""', 120),
+    ('missing!=""', 0),
+    ('missing=~".*"', 120),
+    ('missing=~".+"', 0),
+    ('app=~"(?i)WEB"', 60),
+    ('app="web", app="api"', 0),
+    ('app=~".+", env=~"p.+"', 80),
+    ('service_name=~".+"', 120),
+    ('app!~".+"', 0),
+    ("app=`web`", 60),
+]
 
 
 @pytest.mark.parametrize(("matchers", "count"), SELECTORS)
@@ -178,7 +202,19 @@ def stream_of(api: Api, data: Data, query: str) -> tuple[dict[str, str], str]:
 
 LABELS: list[tuple[str, str, dict[str, str | None]]] = [
     ("web", "", {"app": "web", "env": "prod", "service_name": "web", "detected_level": "error", "status": None}),
-    ("web", "| json", {"status": "500", "level": "error", "path": "/p2", "nested_a": "1", "nested_b": "x", "ok": "false", "list": None}),
+    (
+        "web",
+        "| json",
+        {
+            "status": "500",
+            "level": "error",
+            "path": "/p2",
+            "nested_a": "1",
+            "nested_b": "x",
+            "ok": "false",
+            "list": None,
+        },
+    ),
     ("web", "| json", {"duration_ms": "59", "msg": "request 59", "size": "59KB", "ratio": "7.375"}),
     ("web", '| json s="status"', {"s": "500", "level": None, "status": None}),
     ("web", "| json | label_format s=status", {"s": "500", "status": None}),
@@ -191,14 +227,18 @@ LABELS: list[tuple[str, str, dict[str, str | None]]] = [
     ("web", "| json | keep status", {"status": "500", "level": None, "path": None}),
     ("web", '| json | keep level="error", status', {"status": "500", "level": "error", "path": None}),
     ("api", "| logfmt", {"level": "debug", "user": "u4", "dur": "29ms", "empty": None, "msg": "hello world 29"}),
-    ("api", "| logfmt dur, who=\"user\"", {"dur": "29ms", "who": "u4", "level": None}),
+    ("api", '| logfmt dur, who="user"', {"dur": "29ms", "who": "u4", "level": None}),
     ("api", "| json", {"__error__": "JSONParserErr"}),
-    ("nginx", "| pattern `<ip> - - <_> \"<method> <path> <_>\" <status> <_>`", {"ip": "192.168.1.19", "method": "GET", "path": "/index/19", "status": "200"}),
+    (
+        "nginx",
+        '| pattern `<ip> - - <_> "<method> <path> <_>" <status> <_>`',
+        {"ip": "192.168.1.19", "method": "GET", "path": "/index/19", "status": "200"},
+    ),
     ("nginx", '| regexp "(?P<first>\\\\d+)\\\\."', {"first": "192"}),
     ("meta", "", {"trace_id": "t9", "user": "u1"}),
     ("meta", "| drop trace_id", {"trace_id": None, "user": "u1"}),
     ("meta", '| label_format t="{{.trace_id}}!"', {"t": "t9!"}),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(("app", "pipeline", "labels"), LABELS)
@@ -234,7 +274,7 @@ FORMATS: list[tuple[str, str, str]] = [
     ("web", '| json | line_format "{{ .app }} {{ .env }}"', "web prod"),
     ("api", '| logfmt | line_format "{{.user}}: {{.msg}}"', "u4: hello world 29"),
     ("api", '| logfmt | line_format "{{ .user }}" | line_format "<{{ __line__ }}>"', "<u4>"),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(("app", "pipeline", "line"), FORMATS)
@@ -271,7 +311,7 @@ def test_interval_thins_lines(api: Api, data: Data) -> None:
         "result"
     ]
     stamps = sorted(int(value[0]) for stream in found for value in stream["values"])
-    assert all(b - a >= 60 * SECOND for a, b in zip(stamps[:-1], stamps[1:], strict=True))
+    assert all(b - a >= 60 * SECOND for a, b in pairwise(stamps))
 
 
 def test_categorized_labels(api: Api, data: Data) -> None:
@@ -283,5 +323,5 @@ def test_categorized_labels(api: Api, data: Data) -> None:
     assert answer["encodingFlags"] == ["categorize-labels"]
     (stream,) = answer["result"]
     assert "trace_id" not in stream["stream"]
-    ts, line, extra = stream["values"][0]
+    _, line, extra = stream["values"][0]
     assert (line, extra["structuredMetadata"]["trace_id"], extra["parsed"]) == ("plain 9", "t9", {"x": "y"})

@@ -67,7 +67,7 @@ SINGLES: list[tuple[str, float]] = [
     ("sum(sum_over_time(API | logfmt | unwrap duration(dur) [10m]))", sum(range(30)) / 1000),
     ("sum(sum_over_time(WEB | json | unwrap duration_ms | duration_ms > 50 [10m]))", sum(range(51, 60))),
     ('sum(sum_over_time(WEB | json | unwrap duration_ms | __error__="" [10m]))', sum(I)),
-    ("sum(sum_over_time(NGINX | pattern `<_>\" <status> <size> <_>` | unwrap size [10m]))", sum(range(20)) * 100),
+    ('sum(sum_over_time(NGINX | pattern `<_>" <status> <size> <_>` | unwrap size [10m]))', sum(range(20)) * 100),
     ("count(count_over_time(WEB | json [10m]) > 0)", 60),
     ("count(sum by (path) (count_over_time(WEB | json [10m])))", 3),
     ("avg(sum by (path) (count_over_time(WEB | json [10m])))", 20),
@@ -96,14 +96,14 @@ SINGLES: list[tuple[str, float]] = [
     ('sum(count_over_time(WEB |= "nothing at all" [10m])) or vector(0)', 0),
     ("sum(count_over_time(WEB[10m])) and sum(count_over_time(API[10m]))", 60),
     ('absent_over_time(WEB |= "nothing at all" [10m])', 1),
-    ("sum(count_over_time(WEB[10m])) unless sum(count_over_time(API |= \"nothing at all\" [10m]))", 60),
+    ('sum(count_over_time(WEB[10m])) unless sum(count_over_time(API |= "nothing at all" [10m]))', 60),
     ('sum(count_over_time(WEB | detected_level="error" [10m]))', 15),
     ('sum(count_over_time(META | user="u1" [10m]))', 5),
     ("sum(count_over_time(WEB[10m])) # a comment", 60),
     ('sum(count_over_time(WEB | json | line_format "{{.path}}" | __error__="" [10m]))', 60),
     ("sum(bytes_over_time(WEB | json | line_format `{{.path}}` [10m]))", 180),
     ('sum(count_over_time(API | json | __error__="" [10m])) or vector(0)', 0),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(("query", "value"), SINGLES, ids=[query[:100] for query, _ in SINGLES])
@@ -144,11 +144,21 @@ GROUPED: list[tuple[str, str, tuple[str, ...], Callable[[Fields], float]]] = [
     ("sum by (user) (count_over_time(API | logfmt [10m]))", "api", ("user",), lambda f: 1),
     ("sum by (level, user) (count_over_time(API | logfmt [10m]))", "api", ("level", "user"), lambda f: 1),
     ("sum by (user) (count_over_time(META[10m]))", "meta", ("user",), lambda f: 1),
-    ("sum by (status) (count_over_time(NGINX | pattern `<_>\" <status> <_>` [10m]))", "nginx", ("status",), lambda f: 1),
-    ("sum by (status) (count_over_time(NGINX | regexp `\" (?P<status>\\d+) ` [10m]))", "nginx", ("status",), lambda f: 1),
+    ('sum by (status) (count_over_time(NGINX | pattern `<_>" <status> <_>` [10m]))', "nginx", ("status",), lambda f: 1),
+    (
+        'sum by (status) (count_over_time(NGINX | regexp `" (?P<status>\\d+) ` [10m]))',
+        "nginx",
+        ("status",),
+        lambda f: 1,
+    ),
     ("count_over_time(WEB | json | keep level | drop detected_level [10m])", "web", ("level",), lambda f: 1),
-    ("sum without (app, env, job, service_name, detected_level) (count_over_time(WEB | json | keep level [10m]))", "web", ("level",), lambda f: 1),
-]  # fmt: skip
+    (
+        "sum without (app, env, job, service_name, detected_level) (count_over_time(WEB | json | keep level [10m]))",
+        "web",
+        ("level",),
+        lambda f: 1,
+    ),
+]
 
 
 @pytest.mark.parametrize(("query", "app", "names", "value"), GROUPED, ids=[item[0][:100] for item in GROUPED])
@@ -199,15 +209,17 @@ def test_label_replace(api: Api, data: Data) -> None:
 
 
 def test_matching_on_and_group_left(api: Api, data: Data) -> None:
-    share = "sum by (path, level) (count_over_time(WEB | json [10m])) / on (path) group_left () sum by (path) (count_over_time(WEB | json [10m]))"
+    both = "sum by (path, level) (count_over_time(WEB | json [10m]))"
+    one = "sum by (path) (count_over_time(WEB | json [10m]))"
+    share = f"{both} / on (path) group_left () {one}"
     found = vector(api, data, share)
     assert sum(found.values()) == pytest.approx(3)
-    ignoring = "sum by (path, level) (count_over_time(WEB | json [10m])) / ignoring (level) group_left () sum by (path) (count_over_time(WEB | json [10m]))"
+    ignoring = f"{both} / ignoring (level) group_left () {one}"
     assert vector(api, data, ignoring) == pytest.approx(found)
 
 
 def test_many_to_many_is_an_error(api: Api, data: Data) -> None:
-    many = "sum by (path, level) (count_over_time(%s | json [10m]))" % data.select("web")
+    many = f"sum by (path, level) (count_over_time({data.select('web')} | json [10m]))"
     answer = api.get("query", {"query": f"{many} / on (path) {many}", "time": data.end})
     assert answer.status_code in (400, 500)
     assert "many-to-many matching not allowed" in answer.text or "multiple matches" in answer.text
@@ -237,7 +249,7 @@ def test_unwrap_of_something_else_is_an_error(api: Api, data: Data) -> None:
     assert "SampleExtractionErr" in answer.text
 
 
-# ------------------------------------------------------------------------------------------------------------------ ranges
+# --- ranges
 @pytest.mark.parametrize("step", [10, 30, 60, 90])
 @pytest.mark.parametrize("window", [30, 60, 120])
 def test_range_counts_at_every_step(api: Api, data: Data, step: int, window: int) -> None:
@@ -255,8 +267,12 @@ def test_unwrapped_ranges(api: Api, data: Data, function: str) -> None:
     found = api.range(query, data.start, data.end, step="60s")["result"]
     assert {item["metric"]["path"] for item in found} == {"/p0", "/p1", "/p2"}
     folds: dict[str, Callable[[list[int]], float]] = {
-        "min": min, "max": max, "avg": lambda v: sum(v) / len(v), "first": lambda v: v[0], "last": lambda v: v[-1],
-    }  # fmt: skip
+        "min": min,
+        "max": max,
+        "avg": lambda v: sum(v) / len(v),
+        "first": lambda v: v[0],
+        "last": lambda v: v[-1],
+    }
     for item in found:
         for at, value in item["values"]:
             end = round(float(at) * SECOND)

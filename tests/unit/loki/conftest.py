@@ -24,6 +24,7 @@ from pytake.embedded.loki.store.store import Store
 
 SECOND = 10**9
 EVER = 2**62
+NO_NEEDS = Needs()
 
 
 def body(streams: Sequence[tuple[Mapping[str, str], Sequence[tuple[Any, ...]]]]) -> bytes:
@@ -75,7 +76,7 @@ class Kit:
         return accepted.error
 
     def rows(
-        self, columns: str = "line", tenant: str = "fake", needs: Needs = Needs(), where: str = "true"
+        self, columns: str = "line", tenant: str = "fake", needs: Needs = NO_NEEDS, where: str = "true"
     ) -> list[Any]:
         """Rows of everything stored, in the order of time."""
         with self.engine.query([tenant], -EVER, EVER) as (source, running):

@@ -88,7 +88,10 @@ class Push:
             else:
                 durable.set_exception(error)
 
-        self._store.append(accepted.record, accepted.batch, lambda error: loop.call_soon_threadsafe(finish, error))
+        def done(error: BaseException | None) -> None:
+            loop.call_soon_threadsafe(finish, error)
+
+        self._store.append(accepted.record, accepted.batch, done)
         try:
             await durable
         except OSError as error:

@@ -109,7 +109,7 @@ class QueryApi:
         return query
 
     def _volume_ask(self, params: Params, tenant: str) -> VolumeAsk:
-        limits = self._settings.limits_of(tenant.split("|")[0])
+        limits = self._settings.limits_of(tenant.split("|", maxsplit=1)[0])
         if not limits.volume_enabled:
             raise RequestError(404, "volume endpoint is disabled: set limits_config.volume_enabled")
         targets = [name for value in params.get("targetLabels", ()) for name in value.split(",") if name]

@@ -144,7 +144,8 @@ class QueryService:
         line = {
             "tenant": "|".join(job.tenants), "query": job.text, "query_type": job.kind, "status": status,
             "duration_ms": round(took * 1000, 1), "queue_ms": round(job.waited * 1000, 1),
-            "segments": len(stats.segments), "segments_skipped": len(stats.skipped), "rows": stats.rows + stats.memory_rows,
+            "segments": len(stats.segments), "segments_skipped": len(stats.skipped),
+            "rows": stats.rows + stats.memory_rows,
         }  # fmt: skip
         if took >= SLOW_SECONDS and job.running is not None:
             log.warning("query_slow", sql=job.running.statements[:5], **line)
@@ -219,7 +220,8 @@ class QueryService:
         if isinstance(expr, logql.LogQuery):
             raise RequestError(
                 400,
-                "log queries are not supported as an instant query type, please change your query to a range query type",
+                "log queries are not supported as an instant query type, please change your query to a range query "
+                "type",
             )
         with self._engine.query(job.tenants, -EVER, EVER, job.started) as (source, running):
             job.stats = source.stats

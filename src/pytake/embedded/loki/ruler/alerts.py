@@ -25,7 +25,8 @@ def humanize(kind: str, value: float) -> str:
     if kind == "humanizeDuration":
         if abs(value) < 60:
             return f"{value:.4g}s"
-        seconds, parts = int(abs(value)), []
+        seconds = int(abs(value))
+        parts: list[str] = []
         for unit, size in (("d", 86400), ("h", 3600), ("m", 60), ("s", 1)):
             if seconds >= size or parts or unit == "s":
                 parts.append(f"{seconds // size}{unit}")

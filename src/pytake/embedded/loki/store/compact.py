@@ -3,11 +3,15 @@
 Rows are merged in windows of time, so that memory stays bounded whatever the inputs' sizes.
 """
 
+# ruff: noqa: S608 - SQL is what this module makes; literals go through fields.literal, names through identifier
+
 import threading
 import time
 import warnings
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
+from typing import Any
 
 import duckdb
 import numpy as np
@@ -40,7 +44,7 @@ class Compactor:
 
     def __init__(self, store: Store, deletes: Deletes) -> None:
         self._store, self._deletes = store, deletes
-        config = {"threads": 1, "memory_limit": "128MB", "temp_directory": str(store.temp_directory)}
+        config: dict[str, Any] = {"threads": 1, "memory_limit": "128MB", "temp_directory": str(store.temp_directory)}
         self._engine = duckdb.connect(":memory:", config=config)
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._loop, name="loki-compactor", daemon=True)
@@ -152,10 +156,10 @@ class Compactor:
             )
         )
         edges = [int(stamps[at]) for at in range(0, len(stamps), WINDOW_ROWS)]
-        edges = list(dict.fromkeys(edges)) + [int(stamps[-1]) + 1]
+        edges = [*dict.fromkeys(edges), int(stamps[-1]) + 1]
         columns = [*BASE_COLUMNS, *(f"j_{label}" for label in labels)]
         listed = ", ".join(map(identifier, columns))
-        for low, high in zip(edges[:-1], edges[1:], strict=True):
+        for low, high in pairwise(edges):
             inputs = [item for item in group if item.end >= low and item.start < high]
             parts = [self._part(item, labels, f"ts >= {low} AND ts < {high} AND {keep}") for item in inputs]
             sql = f"SELECT {listed} FROM ({' UNION ALL '.join(parts)}) ORDER BY ts"
@@ -233,5 +237,5 @@ class Compactor:
 def _by_hour(table: pa.Table) -> Iterator[tuple[int, pa.Table]]:
     hours = table.column("ts").to_numpy() // HOUR
     borders = [0, *(np.flatnonzero(np.diff(hours)) + 1).tolist(), len(table)]
-    for low, high in zip(borders[:-1], borders[1:], strict=True):
+    for low, high in pairwise(borders):
         yield int(hours[low]), table.slice(low, high - low)

@@ -1,4 +1,4 @@
-"""Delete requests: recorded in the manifest, hidden from queries at once, carried out when they can no longer be cancelled."""
+"""Delete requests: recorded in the manifest, hidden from queries at once, carried out after the time to cancel."""
 
 import secrets
 import time

@@ -1,8 +1,11 @@
 """Raw rows to the columns of a segment: is the line JSON, its level, the promoted keys.
 
-One SQL pass outside the GIL extracts raw texts; what they may still need (a level's spelling, arrays and objects, numbers
-as they were written, nested keys) is looked at column by column and only done where a column has such values.
+One SQL pass outside the GIL extracts raw texts; what they may still need (a level's spelling, arrays and objects,
+numbers as they were written, nested keys) is looked at column by column and only done where a column has such
+values.
 """
+
+# ruff: noqa: S608 - SQL is what this module makes; literals go through fields.literal, names through identifier
 
 import threading
 import warnings
@@ -134,7 +137,7 @@ class Enricher:
 
     def __init__(self, temp_directory: str) -> None:
         self._lock = threading.Lock()
-        config = {"threads": 1, "memory_limit": "192MB", "temp_directory": temp_directory}
+        config: dict[str, Any] = {"threads": 1, "memory_limit": "192MB", "temp_directory": temp_directory}
         self._engine = duckdb.connect(":memory:", config=config)
 
     def close(self) -> None:

@@ -1,7 +1,7 @@
 """Rows in memory: acknowledged, in the write-ahead log, and not yet in a segment.
 
-Rows arrive as raw batches and are enriched (columns of a segment) in larger portions: by the flusher as they pile up, or
-by the first query that wants to see them.
+Rows arrive as raw batches and are enriched (columns of a segment) in larger portions: by the flusher as they pile
+up, or by the first query that wants to see them.
 """
 
 import threading

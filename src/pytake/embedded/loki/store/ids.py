@@ -1,9 +1,9 @@
 """The id filter: finds the row groups that may hold a 32-digit hexadecimal id (a trace id) without reading lines.
 
-Per row group a Bloom filter holds every maximal run of exactly 32 hexadecimal digits (lower case) in its lines; a flag
-says whether some run is longer, for then an id may hide inside it. A needle can be looked up when it contains a run of 32
-digits: bounded on both sides inside the needle it must be a run of the line too; at the needle's edge the line's run may
-be longer, which the flag covers. About 2 bytes a line.
+Per row group a Bloom filter holds every maximal run of exactly 32 hexadecimal digits (lower case) in its lines; a
+flag says whether some run is longer, for then an id may hide inside it. A needle can be looked up when it contains
+a run of 32 digits: bounded on both sides inside the needle it must be a run of the line too; at the needle's edge
+the line's run may be longer, which the flag covers. About 2 bytes a line.
 """
 
 import os
@@ -97,7 +97,7 @@ class Builder:
             starts = starts[~crossing]
         bits = b""
         if len(starts):
-            size = max(64, int(len(starts)) * _BITS_PER_ID)
+            size = max(64, len(starts) * _BITS_PER_ID)
             size += -size % 64
             flags = np.zeros(size, dtype=bool)
             flags[_positions(_hash(text[starts[:, None] + np.arange(32)]), size).ravel().astype(np.int64)] = True
@@ -117,7 +117,7 @@ class Builder:
 def needle_ids(needle: str) -> tuple[list[str], bool]:
     """The runs of 32 digits in a needle, and whether each of them is bounded by other characters inside it."""
     found = [match.group() for match in _RUN.finditer(needle)]
-    bounded = all(0 < needle.find(item) and needle.find(item) + 32 < len(needle) for item in found)
+    bounded = all(needle.find(item) > 0 and needle.find(item) + 32 < len(needle) for item in found)
     return found, bounded
 
 

@@ -1,8 +1,9 @@
 """Which JSON keys become columns: chosen from what is seen and asked for, never by name.
 
-A key's cost is what its column adds to a line on disk, estimated from a sample: how often it occurs, how long its values
-are, how few different ones there are. Cheap keys come first until the budget is spent; keys that queries asked for count
-as cheaper. Ids (long, all different) cost more than they give: they are found by the id filter instead.
+A key's cost is what its column adds to a line on disk, estimated from a sample: how often it occurs, how long its
+values are, how few different ones there are. Cheap keys come first until the budget is spent; keys that queries
+asked for count as cheaper. Ids (long, all different) cost more than they give: they are found by the id filter
+instead.
 """
 
 from collections import Counter

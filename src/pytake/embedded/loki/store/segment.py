@@ -3,6 +3,7 @@
 import os
 import time
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -26,7 +27,7 @@ def sort_by_time(table: pa.Table) -> pa.Table:
     stamps = table.column("ts").to_numpy()
     if len(stamps) > 1 and not bool(np.all(stamps[1:] >= stamps[:-1])):
         order = np.argsort(stamps, kind="stable")
-        table = table.take(pa.array(order))
+        table = table.take(order)
         stamps = stamps[order]
     repeated = np.flatnonzero(stamps[1:] == stamps[:-1])
     if not len(repeated):
@@ -64,7 +65,7 @@ class SegmentWriter:
         self._temporary = directory / f"{name}.tmp"
         self._tenant, self._name, self._level = tenant, name, level
         self._labels = tuple(column[2:] for column in schema.names if column.startswith("j_"))
-        dictionary = [column for column in schema.names if column not in ("ts", "line")]
+        dictionary: Any = [column for column in schema.names if column not in ("ts", "line")]
         self._writer = pq.ParquetWriter(
             str(self._temporary),
             schema,
@@ -141,10 +142,8 @@ class SegmentWriter:
 
     def abandon(self) -> None:
         """Leave nothing behind."""
-        try:
+        with suppress(OSError, pa.ArrowException, ValueError):
             self._writer.close()
-        except (OSError, pa.ArrowException, ValueError):
-            pass
         self._temporary.unlink(missing_ok=True)
         ids.sidecar(self.path).unlink(missing_ok=True)
 

@@ -1,5 +1,7 @@
 """Relations: SQL over a query's view of the store, whatever is promoted, compacted or still in memory."""
 
+# ruff: noqa: S608 - SQL is what this module makes; literals go through fields.literal, names through identifier
+
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,6 +15,7 @@ from pytake.embedded.loki.store.enrich import BASE_COLUMNS
 from pytake.embedded.loki.store.fields import identifier, literal, select
 from pytake.embedded.loki.store.manifest import Segment
 from pytake.embedded.loki.store.store import Store, View
+from pytake.embedded.loki.streams import predicate
 
 EMPTY = (
     "SELECT NULL::BIGINT AS ts, NULL::INTEGER AS sid, NULL::VARCHAR AS line, NULL::VARCHAR AS meta, "
@@ -66,12 +69,15 @@ class ViewSource:
     def streams(self, matchers: Sequence[StreamMatcher], start_ns: int, end_ns: int) -> dict[int, Labels]:
         """See :class:`~pytake.embedded.loki.rowsource.RowSource`; several tenants get ``__tenant_id__``."""
         found: dict[int, Labels] = {}
+        many = len(self._tenants) > 1
+        rest = [matcher for matcher in matchers if not (many and matcher.name == "__tenant_id__")]
+        tests = [predicate(matcher) for matcher in matchers if many and matcher.name == "__tenant_id__"]
         for tenant in self._tenants:
+            if not all(test(tenant) for test in tests):
+                continue
             live = self._store.live_sids(tenant, start_ns, end_ns)
-            rest = [matcher for matcher in matchers if matcher.name != "__tenant_id__" or len(self._tenants) == 1]
             for stream in self._store.streams.select(tenant, rest):
                 if stream.sid in live:
-                    many = len(self._tenants) > 1
                     found[stream.sid] = {**stream.labels, "__tenant_id__": tenant} if many else stream.labels
         return found
 
@@ -95,7 +101,7 @@ class ViewSource:
     def _groups(
         self, sids: Sequence[int] | None, start: int, end: int, needs: Needs
     ) -> Iterable[tuple[list[Segment], list[tuple[int, int]] | None]]:
-        """Segments to read, those with the same columns together; with time ranges where the id filter narrowed them."""
+        """Segments to read: those with the same columns together, those that the id filter narrowed with ranges."""
         wanted = None if sids is None else frozenset(sids)
         whole: dict[tuple[str, ...], list[Segment]] = {}
         for item in self._view.segments:

@@ -1,7 +1,8 @@
 """The store: takes batches, keeps them in the log, in memory and in segments, and shows them to queries.
 
-Order of a push: record in the write-ahead log, synced; rows into the current generation; acknowledged. A generation that
-is full or old becomes one segment a tenant, and one transaction of the manifest moves its rows from memory to disk.
+Order of a push: record in the write-ahead log, synced; rows into the current generation; acknowledged. A generation
+that is full or old becomes one segment a tenant, and one transaction of the manifest moves its rows from memory to
+disk.
 """
 
 import threading
@@ -346,9 +347,9 @@ class Store:
             path = self.path(item.name)
             filter_path = ids.sidecar(path)
             size = path.stat().st_size if path.exists() else -1
-            if size < 0 or size + (filter_path.stat().st_size if filter_path.exists() else 0) != item.size:
-                if segment.about(path) is None:
-                    self.set_aside(item.name, "missing" if size < 0 else "cut short")
+            whole = size + (filter_path.stat().st_size if filter_path.exists() else 0)
+            if whole != item.size and segment.about(path) is None:
+                self.set_aside(item.name, "missing" if size < 0 else "cut short")
         if self.manifest.torn:
             self._adopt()
         known = {item.name for item in self.manifest.segments.values()}
@@ -358,7 +359,7 @@ class Store:
                 path.unlink(missing_ok=True)
 
     def _adopt(self) -> None:
-        """Take back segments that a damaged manifest no longer names, unless the log or another segment has their rows."""
+        """Take back segments that a damaged manifest does not name, unless the log or another one has their rows."""
         logged = [int(path.stem, 16) for path in (self.directory / "wal").glob("*.wal")]
         change = Transaction()
         for path in sorted(self.segment_directory.glob("*.parquet")):

@@ -1,9 +1,9 @@
 """Write-ahead log: what was acknowledged survives ``kill -9`` and power loss.
 
-A file is the magic and then records: length, CRC-32, sequence, body. A thread writes what is waiting in one go and syncs
-once (group commit). A write that fails (full disk) is cut off again, so that a file never holds a half record before a
-good one. Replay stops at the first record that is cut short or damaged at the end of a file; damage before the end is
-counted and skipped to the next file.
+A file is the magic and then records: length, CRC-32, sequence, body. A thread writes what is waiting in one go and
+syncs once (group commit). A write that fails (full disk) is cut off again, so that a file never holds a half record
+before a good one. Replay stops at the first record that is cut short or damaged at the end of a file; damage before
+the end is counted and skipped to the next file.
 """
 
 import os
