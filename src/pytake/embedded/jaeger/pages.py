@@ -1,12 +1,11 @@
 """The web pages: files built into ``static/``; a plain page with links while there are none."""
 
 import os
-import os
 from html import escape
 from pathlib import Path
 
 from starlette.requests import Request
-from starlette.responses import FileResponse, HTMLResponse, JSONResponse, Response
+from starlette.responses import FileResponse, HTMLResponse, JSONResponse, PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
 
 STATIC = Path(__file__).with_name("static")
