@@ -42,6 +42,7 @@ test-all: setup ## every test, the slow ones too
 generate:: ## make the generated files again (CI fails when they differ)
 	$(PY) -m pytake.checks.docs_metrics
 	$(PY) -m pytake.checks.docs_settings
+	$(PY) -m pytake.checks.slo
 
 bench:: ## measured claims; each is one command in bench/
 	$(PY) -m bench.telemetry_cost
