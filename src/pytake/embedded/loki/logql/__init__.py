@@ -1,22 +1,20 @@
 """LogQL: text to syntax tree, syntax tree to SQL and answers.
 
-For the store and the HTTP API (all times are nanoseconds since 1970; `source` is the store's `rowsource.RowSource`,
-`execute` runs one SELECT and gives a DuckDB-like cursor, see `rows.Execute`):
+For the store and the HTTP API. All times are nanoseconds since 1970; `source` is the store's `rowsource.RowSource`;
+`execute` runs one SELECT and gives a DuckDB-like cursor, see `rows.Execute`.
 
-- `parse(text) -> Expr` gives the tree or raises `ParseError` with Loki's words; `format_query(expr)` prints it;
-  `selectors(expr)` lists its stream selectors (tuples of `Matcher`); `isinstance(expr, LogQuery)` tells the kinds apart.
-- `query_logs(expr, source, execute, start=, end=, limit=, forward=False) -> list[Entry]` answers a log query with rows of
-  `start <= ts < end`, newest first unless `forward`. It walks time slices, growing fourfold, and calls `source.relation` once
-  for each.
-- `query_range(expr, source, execute, start=, end=, step=, limits=) -> list[Series]` and
-  `query_instant(expr, source, execute, at=, limits=) -> list[Series]` answer a metric query; the instant form gives one
-  point a series, in the order that `sort` and `topk` leave. A bare number gives one `Series` with no labels; `is_scalar(expr)`
-  tells the API to answer with the `scalar` type.
-- `explain(expr, source, start=, end=, step=) -> list[str]` lists the SQL that the query would run.
-- `compile_pipeline(log_query) -> Pipeline` is for `tail`: `.process(ts, line, labels, metadata) -> Entry | None`.
-- `matches(matchers, labels) -> bool` decides whether a stream belongs to a selector.
-- `flatten_json(line) -> dict[str, str] | None` is what `| json` extracts (None: not a JSON object): promoted `j_` columns and
-  `json_ok` must hold exactly that.
+- `parse(text)` gives the tree or raises `ParseError` with Loki's words; `format_query(expr)` prints it;
+  `selectors(expr)` lists its stream selectors; `isinstance(expr, LogQuery)` tells the two kinds of query apart.
+- `query_logs(expr, source, execute, start=, end=, limit=, forward=False)` answers a log query with entries of
+  `start <= ts < end`, newest first unless `forward`. It walks time slices, each four times as wide as the one before.
+- `query_range(expr, source, execute, start=, end=, step=, limits=)` and `query_instant(expr, source, execute, at=,
+  limits=)` answer a metric query with `Series`; the instant form gives one point a series, in the order that `sort`
+  and `topk` leave. A bare number gives one series without labels; `is_scalar(expr)` tells the API to say `scalar`.
+- `explain(expr, source, start=, end=, step=)` lists the SQL that the query would run, and why Python is needed.
+- `compile_pipeline(log_query)` is for `tail`: `.process(ts, line, labels, metadata) -> Entry | None`.
+- `matches(matchers, labels)` decides whether a stream belongs to a selector.
+- `flatten_json(line)` is what `| json` extracts, None where the line is not a JSON object: the `j_` columns and
+  `json_ok` of a relation must hold exactly that.
 
 Errors derive from `LogQLError` and carry the HTTP `status` of the answer.
 """

@@ -102,7 +102,7 @@ def order(vector: Vector, *, descending: bool) -> Vector:
 
 
 # ----------------------------------------------------------------------------------------------------- binary operators
-def arithmetic(op: BinaryOp, left: float, right: float) -> float:
+def arithmetic(op: BinaryOp, left: float, right: float) -> float:  # noqa: PLR0911 - one return a case
     """Arithmetic of two numbers; division and modulo by zero give NaN."""
     try:
         match op:

@@ -30,6 +30,8 @@ GROWTH = 4
 MIN_SLICE = 1_000_000_000
 PAGE = 2048
 """Rows a statement fetches where SQL cannot say exactly which lines stay."""
+DEFAULT_LIMITS = Limits()
+"""Loki's own defaults."""
 MAX_SERIES_IN_MEMORY = 200_000
 FETCH = 20_000
 _ID = re.compile(r"[0-9a-f]{16}")
@@ -45,7 +47,7 @@ def _streams(source: RowSource, matchers: Sequence[ast.Matcher], start: int, end
     return source.streams([StreamMatcher(m.name, m.op.value, m.value) for m in matchers], start, end)
 
 
-# ----------------------------------------------------------------------------------------------------------- log queries
+# --------------------------------------------------------------------------------------------------------- log queries
 class LogPlan:
     """A log query over streams: the SQL of a slice and what becomes of its rows."""
 
@@ -142,7 +144,7 @@ def _add(plan: LogPlan, rows: Sequence[Sequence[Any]], limit: int, answer: list[
             answer.append(entry)
 
 
-# -------------------------------------------------------------------------------------------------------- metric queries
+# ------------------------------------------------------------------------------------------------------ metric queries
 class _Query:
     """One metric query on its way."""
 
@@ -317,7 +319,7 @@ def query_range(
     start: int,
     end: int,
     step: int,
-    limits: Limits = Limits(),
+    limits: Limits = DEFAULT_LIMITS,
 ) -> list[Series]:
     """The metric query at `start`, `start + step`, ... up to `end` (ns); series in the order of their labels."""
     if step <= 0:
@@ -339,7 +341,7 @@ def query_range(
 
 
 def query_instant(
-    expr: ast.MetricExpr, source: RowSource, execute: Execute, *, at: int, limits: Limits = Limits()
+    expr: ast.MetricExpr, source: RowSource, execute: Execute, *, at: int, limits: Limits = DEFAULT_LIMITS
 ) -> list[Series]:
     """The metric query at one instant (ns): one point a series, in the order that `sort` and `topk` leave."""
     query = _Query(expr, source, execute, Steps(at, 1, 1), limits)

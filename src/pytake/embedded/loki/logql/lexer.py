@@ -1,4 +1,4 @@
-"""Characters to tokens, as Loki's scanner sees them: `#` comments, Go strings, durations, byte sizes, `[5m]` as one token.
+"""Characters to tokens, as Loki's scanner sees them: `#` comments, Go strings, durations, byte sizes, `[5m]` as one.
 
 A function name is a function only before `(` (or `by`, `without`), and inside `{}` every word is a label name.
 """

@@ -27,7 +27,7 @@ COMPARE: dict[ast.CompareOp, Callable[[Any, Any], bool]] = {
 }
 
 
-def compile_predicate(predicate: ast.Predicate) -> Test:
+def compile_predicate(predicate: ast.Predicate) -> Test:  # noqa: PLR0911 - one return a case
     """The test of a predicate; it may note an error on the row."""
     match predicate:
         case ast.Matcher(name):

@@ -36,7 +36,7 @@ def number(value: float) -> str:
     return str(int(value)) if value.is_integer() and abs(value) < 1e15 else repr(value)
 
 
-def predicate(found: ast.Predicate) -> str:
+def predicate(found: ast.Predicate) -> str:  # noqa: PLR0911 - one return a case
     """A label filter's predicate, in parentheses where precedence asks for them."""
     match found:
         case ast.Matcher():
@@ -155,7 +155,7 @@ def _metric(found: ast.MetricExpr) -> str:
             return number(value)
 
 
-def _pretty(found: ast.Expr, depth: int) -> str:
+def _pretty(found: ast.Expr, depth: int) -> str:  # noqa: PLR0911 - one return a case
     flat = one_line(found)
     pad = _INDENT * depth
     if len(pad) + len(flat) <= WIDTH:

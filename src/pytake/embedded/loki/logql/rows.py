@@ -23,8 +23,8 @@ class Cursor(Protocol):
 
 
 Execute = Callable[[str], Cursor]
-"""Runs one SELECT (constants are in the text already). Called from the thread that called the query, one statement at a
-time and each read to its end or abandoned before the next; what it raises (cancelled, too big, too slow) goes through."""
+"""Runs one SELECT; constants are in the text already. Called from the thread that called the query, one statement at a
+time, each read to its end or abandoned before the next; what it raises (cancelled, too big, too slow) goes through."""
 
 
 @dataclass(frozen=True, slots=True)

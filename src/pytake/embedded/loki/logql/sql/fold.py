@@ -28,7 +28,7 @@ def _add(a: Sequence[Any], b: Sequence[Any]) -> Sequence[Any]:
     return [x + y for x, y in zip(a, b, strict=True)]
 
 
-def fold_of(agg: ast.RangeAggregation, *, listed: bool) -> Fold:
+def fold_of(agg: ast.RangeAggregation, *, listed: bool) -> Fold:  # noqa: PLR0911 - one return a case
     """The fold of the aggregation; `listed` keeps lists where SQL could finish, so that Python can merge series."""
     seconds = agg.range / SECOND
     op = agg.op

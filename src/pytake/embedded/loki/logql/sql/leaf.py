@@ -1,4 +1,6 @@
-"""One range aggregation as one SELECT, and its rows back to vectors."""
+"""One range aggregation as one SELECT, and the labels of its rows."""
+
+# ruff: noqa: S608 - the texts put together are quoted literals and names of this package
 
 from __future__ import annotations
 
@@ -140,6 +142,7 @@ class Leaf:
                 raise NotPushableError("templates in series")
 
     def labels(self, key: Sequence[Any]) -> Labels:
+        """The series that a combination of keys belongs to."""
         if not self.open:
             pairs = [(label, value) for label, value in zip(self.keys, key, strict=True) if value]
             return tuple(sorted(self.fixed + pairs))

@@ -26,7 +26,7 @@ def value_of_key(line: Text, key: str) -> Text:
 
 
 def value_of_label(line: Text, label: str) -> Text:
-    """The value of the first key that becomes this label name: `_` stands for every character that no label may have."""
+    """The value of the first key that becomes this label name: `_` stands for all that no label name may have."""
     if label[:1] == "_" and label[1:2].isdigit():
         raise NotPushableError(f"the key of {label}")
     key = "".join(r'[^0-9A-Za-z\x00-\x20="]' if char == "_" else char for char in label)

@@ -56,7 +56,7 @@ def as_bytes(text: Text) -> tuple[str, str]:
     return value, f"({sql} <> '' AND {value} IS NULL)"
 
 
-def compile_predicate(
+def compile_predicate(  # noqa: PLR0911 - one return a case
     predicate: ast.Predicate,
     error: str | None,
     label: Callable[[str], Text],

@@ -392,8 +392,8 @@ class Scope:
     def sources(self, store: RowSource, start: int, end: int) -> list[str]:
         """FROM and WHERE over the rows of `start <= ts < end`; together they have each row that stays once.
 
-        An id of a line goes to the store as a needle, so that it may skip what cannot hold it; rows that have it in their
-        metadata alone are a source of their own.
+        An id of a line goes to the store as a needle, so that it may skip what cannot hold it; rows that have it in
+        their metadata alone are a source of their own.
         """
         sids, needs = list(self.streams), self.needs()
         if not self.ids:

@@ -100,14 +100,16 @@ def _default(fallback: Any, *given: Any) -> Any:
 
 _ONE: dict[str, Callable[..., Any]] = {
     "lower": str.lower, "ToLower": str.lower, "upper": str.upper, "ToUpper": str.upper, "title": _title,
-    "trim": str.strip, "TrimSpace": str.strip, "b64enc": lambda s: base64.b64encode(s.encode()).decode(), "b64dec": _b64dec,
+    "trim": str.strip, "TrimSpace": str.strip, "b64enc": lambda s: base64.b64encode(s.encode()).decode(),
+    "b64dec": _b64dec,
     "urlencode": urllib.parse.quote_plus, "urldecode": urllib.parse.unquote_plus, "urlquery": urllib.parse.quote_plus,
 }  # fmt: skip
 _TWO: dict[str, Callable[..., Any]] = {
     "trimAll": lambda chars, s: s.strip(chars) if chars else s, "trimPrefix": lambda p, s: s.removeprefix(p),
     "trimSuffix": lambda p, s: s.removesuffix(p), "contains": lambda part, s: part in s,
     "hasPrefix": lambda p, s: s.startswith(p), "hasSuffix": lambda p, s: s.endswith(p),
-    "Trim": lambda s, chars: s.strip(chars) if chars else s, "TrimLeft": lambda s, chars: s.lstrip(chars) if chars else s,
+    "Trim": lambda s, chars: s.strip(chars) if chars else s,
+    "TrimLeft": lambda s, chars: s.lstrip(chars) if chars else s,
     "TrimRight": lambda s, chars: s.rstrip(chars) if chars else s, "TrimPrefix": lambda s, p: s.removeprefix(p),
     "TrimSuffix": lambda s, p: s.removesuffix(p),
 }  # fmt: skip
@@ -196,7 +198,7 @@ _add("int", to_int, 1)
 _add("float64", to_float, 1)
 
 
-# ---------------------------------------------------------------------------------------------------- regular expressions
+# --------------------------------------------------------------------------------------------------- regular expressions
 def _replace_all(pattern: str, text: str, replacement: str) -> str:
     out, at = [], 0
     for found in regex.compiled(regex.normal(pattern)).finditer(text):

@@ -103,9 +103,11 @@ def _offset(piece: str, moment: datetime) -> str:
 
 _READ = {
     "2006": r"(?P<year>\d{4})", "06": r"(?P<short_year>\d{2})", "January": rf"(?P<month_name>{'|'.join(_MONTHS)})",
-    "Jan": rf"(?P<month_short>{'|'.join(m[:3] for m in _MONTHS)})", "01": r"(?P<month>\d{2})", "1": r"(?P<month>\d{1,2})",
+    "Jan": rf"(?P<month_short>{'|'.join(m[:3] for m in _MONTHS)})",
+    "01": r"(?P<month>\d{2})", "1": r"(?P<month>\d{1,2})",
     "Monday": f"(?:{'|'.join(_DAYS)})", "Mon": f"(?:{'|'.join(d[:3] for d in _DAYS)})", "02": r"(?P<day>\d{2})",
-    "2": r"(?P<day>\d{1,2})", "_2": r"\s?(?P<day>\d{1,2})", "002": r"(?P<yearday>\d{3})", "__2": r"\s{0,2}(?P<yearday>\d{1,3})",
+    "2": r"(?P<day>\d{1,2})", "_2": r"\s?(?P<day>\d{1,2})", "002": r"(?P<yearday>\d{3})",
+    "__2": r"\s{0,2}(?P<yearday>\d{1,3})",
     "15": r"(?P<hour>\d{1,2})", "03": r"(?P<hour12>\d{2})", "3": r"(?P<hour12>\d{1,2})", "04": r"(?P<minute>\d{2})",
     "4": r"(?P<minute>\d{1,2})", "05": r"(?P<second>\d{2})(?:[.,](?P<implied>\d{1,9}))?",
     "5": r"(?P<second>\d{1,2})(?:[.,](?P<implied>\d{1,9}))?", "PM": "(?P<half>AM|PM)", "pm": "(?P<half>am|pm)",

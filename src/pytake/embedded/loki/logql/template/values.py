@@ -39,7 +39,7 @@ def show_float(value: float) -> str:
     return f"{'-' if value < 0 else ''}{digits[0]}{fraction}e{'-' if power < 0 else '+'}{abs(power):02d}"
 
 
-def show(value: Any) -> str:
+def show(value: Any) -> str:  # noqa: PLR0911 - one return a case
     """`%v`."""
     if isinstance(value, str):
         return value
