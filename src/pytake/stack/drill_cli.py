@@ -1,6 +1,8 @@
 """``pytake drill``: provoke alerts by real faults and prove that they fire, arrive and resolve."""
 
 import json
+import signal
+import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,7 +17,7 @@ from rich.text import Text
 
 from pytake.stack.drill import arena as arenas
 from pytake.stack.drill.channels import open_channels
-from pytake.stack.drill.run import UnknownAlert, chosen, run
+from pytake.stack.drill.run import DONE, UnknownAlert, chosen, run
 from pytake.stack.drill.scenarios import NOT_PROVOKED
 from pytake.stack.drill.scene import Scene
 from pytake.stack.drill.watch import Course
@@ -64,6 +66,7 @@ def drill(
         _list(known)
         return
     divisor = factor or (FAST_FACTOR if fast else 1.0)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # the drill's stack must not outlive the drill
     begun = time.time()
     with open_channels() as channels:
         arena = arenas.prepare(channels.environment, divisor, without)
@@ -99,8 +102,11 @@ class _Progress:
             self._live.stop()
 
     def show(self, courses: Sequence[Course], text: str) -> None:
-        """What is going on."""
-        if self._live:
+        """What is going on; of a wave that is over, what came of each alert."""
+        if text.startswith(DONE):
+            for course in courses:
+                err.print(f"  {'[green]✔' if course.passed else '[red]✘'} {course.alert}[/] {course.fault}")
+        elif self._live:
             self._live.update(table(courses, text))
         elif (step := text.split(",", maxsplit=1)[0]) != self._last:
             self._last = step

@@ -10,6 +10,8 @@ from pytake.stack.drill.scene import Scene
 from pytake.stack.drill.watch import Course, Watcher
 
 LOOK_SECONDS = 0.5
+DONE = "done:"
+"""Begins the report of a wave that is over."""
 RESOLVE_SECONDS = 1200
 """How long an alert may stay after its fault at production intervals: its widest window and a group interval."""
 
@@ -42,7 +44,9 @@ def run(scene: Scene, scenarios: Iterable[Scenario], severities: dict[str, str],
         if any(item.name == "silent_watchdog" for item in group):
             courses.append(_watchdog(scene, group[0], report))
             continue
-        courses += _wave(scene, watcher, group, severities, _numbered(report, wave))
+        rows = _wave(scene, watcher, group, severities, _numbered(report, wave))
+        courses += rows
+        report(rows, f"{DONE} wave {wave}")
     return courses
 
 
