@@ -91,9 +91,12 @@ def test_what_is_json(enricher: Enricher, line: str, ok: bool) -> None:
 
 
 LEAVES = st.one_of(
-    st.booleans(), st.none(), st.integers(-(2**53), 2**53), st.text(st.characters(codec="ascii", exclude_characters="\x00"), max_size=8),
+    st.booleans(),
+    st.none(),
+    st.integers(-(2**53), 2**53),
+    st.text(st.characters(codec="ascii", exclude_characters="\x00"), max_size=8),
     st.floats(allow_nan=False, allow_infinity=False, width=32),
-)  # fmt: skip
+)
 KEYS = st.sampled_from(["a", "b", "a_b", "a-b", "c", "level", "x.y"])
 OBJECTS = st.dictionaries(
     KEYS, st.one_of(LEAVES, st.dictionaries(KEYS, LEAVES, max_size=3), st.lists(LEAVES, max_size=2)), max_size=5

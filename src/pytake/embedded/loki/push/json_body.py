@@ -41,15 +41,16 @@ def timestamps(values: tuple[Any, ...]) -> Array:
 
 
 def _columns(values: list[Any]) -> tuple[tuple[Any, ...], tuple[Any, ...], tuple[Any, ...] | None]:
-    if not all(type(value) is list and 2 <= len(value) <= 3 for value in values):
+    lengths = set(map(len, values)) if set(map(type, values)) == {list} else {0}
+    if lengths == {2}:
+        stamps, lines = zip(*values, strict=True)
+        return stamps, lines, None
+    if not lengths <= {2, 3}:
         raise RequestError(
             400, "loghttp.PushRequest: values: expected [timestamp, line] or [timestamp, line, metadata]"
         )
-    if any(len(value) == 3 for value in values):
-        stamps, lines, meta = zip(*((v[0], v[1], v[2] if len(v) == 3 else None) for v in values), strict=True)
-        return stamps, lines, meta
-    stamps, lines = zip(*values, strict=True)
-    return stamps, lines, None
+    stamps, lines, meta = zip(*((v[0], v[1], v[2] if len(v) == 3 else None) for v in values), strict=True)
+    return stamps, lines, meta
 
 
 def _rows(stream: Any) -> StreamRows | None:
