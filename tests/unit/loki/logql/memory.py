@@ -55,10 +55,9 @@ class MemorySource:
 
     def relation(self, sids: Sequence[int] | None, start_ns: int, end_ns: int, needs: Needs) -> str:
         columns = ["ts", "sid", "line", "meta", "detected_level", "json_ok"]
-        for name in sorted(needs.json_labels):
-            columns.append(f'"{json_column(name)}"' if name in self.json else f'NULL::VARCHAR AS "{json_column(name)}"')
-        for name in sorted(needs.meta_labels):
-            columns.append(f'"{meta_column(name)}"' if name in self.meta else f'NULL::VARCHAR AS "{meta_column(name)}"')
+        wanted = [(json_column(name), name in self.json) for name in sorted(needs.json_labels)]
+        wanted += [(meta_column(name), name in self.meta) for name in sorted(needs.meta_labels)]
+        columns += [f'"{column}"' if known else f'NULL::VARCHAR AS "{column}"' for column, known in wanted]
         inside = f"ts >= {start_ns} AND ts < {end_ns}"
         if sids is not None:
             inside += f" AND sid IN ({', '.join(map(str, sids))})"

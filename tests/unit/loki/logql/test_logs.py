@@ -1,12 +1,13 @@
 """Log queries through the engine: order, limits, slices, pages."""
 
+import itertools
+
 import pytest
 
 from pytake.embedded.loki.logql import Entry, LogQuery, explain, parse, query_logs
 from pytake.embedded.loki.logql.engine import slices
 from pytake.embedded.loki.logql.reference import Line, evaluate_logs
 from tests.unit.loki.logql.memory import MemorySource
-import itertools
 
 SECOND = 1_000_000_000
 HOUR = 3600 * SECOND

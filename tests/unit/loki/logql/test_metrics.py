@@ -1,4 +1,4 @@
-"""Metric queries over a small log, by the evaluator and by the engine: both must give the value that is written here."""
+"""Metric queries over a small log, by evaluator and by engine: both must give the value that is written here."""
 
 import math
 
@@ -141,16 +141,16 @@ def values(text: str) -> dict[str, float]:
             {"env=prod": 0.6, "env=dev": 0.4},
         ),
         (
-            'sum(count_over_time({job="api"}[10s])) / ignoring(env) group_right sum by (env) (count_over_time({job="api"}[10s]))',
+            'sum(count_over_time({job="api"}[10s])) / ignoring(env) group_right sum by (env) (count_over_time({job="api"}[10s]))',  # noqa: E501 - one query, one line
             {"env=prod": 5 / 3, "env=dev": 2.5},
         ),
         (
-            'count_over_time({job="api"}[10s]) * on(job) group_left(extra) label_replace(sum by (job) (count_over_time({job="api"}[10s])), '
+            'count_over_time({job="api"}[10s]) * on(job) group_left(extra) label_replace(sum by (job) (count_over_time({job="api"}[10s])), '  # noqa: E501 - one query, one line
             '"extra", "$1", "job", "(.*)")',
             {"env=prod,extra=api,job=api": 15, "env=dev,extra=api,job=api": 10},
         ),
         (
-            'count_over_time({job="api", env="dev"}[10s]) == ignoring(env) count_over_time({job="api", env="dev"}[10s])',
+            'count_over_time({job="api", env="dev"}[10s]) == ignoring(env) count_over_time({job="api", env="dev"}[10s])',  # noqa: E501 - one query, one line
             {"job=api": 2},
         ),
         # label_replace

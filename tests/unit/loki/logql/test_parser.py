@@ -236,7 +236,7 @@ def test_operators(text: str, expr: a.Expr) -> None:
 
 
 NO_MATCHER = (
-    "parse error : queries require at least one regexp or equality matcher that does not have an empty-compatible value. "
+    "parse error : queries require at least one regexp or equality matcher that does not have an empty-compatible value. "  # noqa: E501 - one query, one line
     'For instance, app=~".*" does not meet this requirement, but app=~".+" will'
 )
 
@@ -289,7 +289,7 @@ NO_MATCHER = (
         ('{a="b"} | regexp "(?P<x>a)("', "parse error : error parsing regexp: missing ): (?P<x>a)(: `(?P<x>a)(`"),
         (
             '{a="b"} | pattern "<a><b>"',
-            "parse error : invalid pattern: consecutive capture not allowed: found consecutive capture '<a>' with '<b>'",
+            "parse error : invalid pattern: consecutive capture not allowed: found consecutive capture '<a>' with '<b>'",  # noqa: E501 - one query, one line
         ),
         ('{a="b"} | pattern "<_> x"', "parse error : invalid pattern: at least one capture is required"),
         ('{a="b"} | pattern "<a> <a>"', "parse error : invalid pattern: duplicate capture name (a)"),
@@ -354,8 +354,8 @@ def test_printing(text: str, printed: str) -> None:
 
 def test_long_queries_break_into_lines_that_parse_back() -> None:
     text = (
-        'topk(5, sum by (path, method, status, service) (rate({job="api", env=~"prod|stage"} |= "error" != "timeout" | json '
-        '| status >= 500 | path!="" [5m] offset 1h))) / ignoring (status) group_left (team) label_replace(sum(rate({job="api"}[5m])), '
+        'topk(5, sum by (path, method, status, service) (rate({job="api", env=~"prod|stage"} |= "error" != "timeout" | json '  # noqa: E501 - one query, one line
+        '| status >= 500 | path!="" [5m] offset 1h))) / ignoring (status) group_left (team) label_replace(sum(rate({job="api"}[5m])), '  # noqa: E501 - one query, one line
         '"team", "$1", "service", "(.*)-service")'
     )
     printed = format_query(parse(text))

@@ -80,12 +80,12 @@ def render(source: str) -> str:
         ("[{{ trim .ip }}] [{{ TrimSpace .ip }}]", "[1.1.1.1] [1.1.1.1]"),
         ('{{ trimAll "$" "$5.00" }} {{ trimPrefix "-" "-hello" }} {{ trimSuffix "-" "hello-" }}', "5.00 hello hello"),
         (
-            '{{ TrimLeft "xxa" "x" }} {{ TrimRight "axx" "x" }} {{ Trim "xax" "x" }} {{ TrimPrefix "xa" "x" }} {{ TrimSuffix "ax" "x" }}',
+            '{{ TrimLeft "xxa" "x" }} {{ TrimRight "axx" "x" }} {{ Trim "xax" "x" }} {{ TrimPrefix "xa" "x" }} {{ TrimSuffix "ax" "x" }}',  # noqa: E501 - one query, one line
             "a a a a a",
         ),
         ('{{ replace "hello" "world" "hello world" }} {{ Replace "aaa" "a" "b" 2 }}', "world world bba"),
         (
-            '{{ substr 0 5 "hello world"}} {{ substr 6 11 "hello world"}} {{ substr -1 3 "hello" }} {{ substr 2 -1 "hello" }}',
+            '{{ substr 0 5 "hello world"}} {{ substr 6 11 "hello world"}} {{ substr -1 3 "hello" }} {{ substr 2 -1 "hello" }}',  # noqa: E501 - one query, one line
             "hello world hel llo",
         ),
         ('{{ trunc 5 "hello world"}} {{ trunc -5 "hello world"}} {{ trunc 50 "x" }}', "hello world x"),
@@ -129,7 +129,7 @@ def render(source: str) -> str:
         ('{{ .foo | toDateInZone "2006-01-02" "UTC" | unixEpoch }}', "1635811200"),
         ('{{ toDateInZone "2006-01-02 15:04" "Europe/Berlin" "2021-07-02 12:00" | unixEpoch }}', "1625220000"),
         (
-            '{{ toDateInZone "2006-01-02T15:04:05.999999999Z07:00" "UTC" "2021-11-02T01:02:03.5+02:00" | unixEpochMillis }}',
+            '{{ toDateInZone "2006-01-02T15:04:05.999999999Z07:00" "UTC" "2021-11-02T01:02:03.5+02:00" | unixEpochMillis }}',  # noqa: E501 - one query, one line
             "1635807723500",
         ),
         (

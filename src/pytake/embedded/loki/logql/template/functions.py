@@ -198,7 +198,7 @@ _add("int", to_int, 1)
 _add("float64", to_float, 1)
 
 
-# --------------------------------------------------------------------------------------------------- regular expressions
+# ------------------------------------------------------------------------------------------------ regular expressions
 def _replace_all(pattern: str, text: str, replacement: str) -> str:
     out, at = [], 0
     for found in regex.compiled(regex.normal(pattern)).finditer(text):
