@@ -141,6 +141,14 @@ def test_exemplars_come_from_every_process(start: Start) -> None:
     assert exemplar.labels == {"trace_id": f"{43981:032x}"}  # type: ignore[attr-defined]
 
 
+def test_the_newest_exemplar_of_all_processes_is_shown(start: Start) -> None:
+    one, two = start(2)
+    for turn, worker in enumerate((one, two, one), 1):
+        worker.tell(f"observe {turn}")
+        _, exemplar = two.samples()["http_request_duration_seconds_bucket", "GET", "/items", "0.5"]
+        assert exemplar.labels == {"trace_id": f"{turn:032x}"}  # type: ignore[attr-defined]
+
+
 def test_the_files_of_dead_processes_are_removed(start: Start, tmp_path: Path) -> None:
     one, *others = start(3)
     for other in others:
