@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from pytake.embedded.jaeger import wal
+from pytake.embedded.jaeger import segment, wal
 from pytake.embedded.jaeger.search import Query, find_trace_ids, read_traces
 from pytake.embedded.jaeger.store import OverloadedError, Store, StoreClosedError
 from tests.support.waiting import wait_until
@@ -184,3 +184,33 @@ def test_the_cache_stays_within_its_size(make_store: MakeStore) -> None:
     assert len(find_trace_ids(store, Query("api", limit=10))) > 0
     assert store._cache.parts._used < 200_000
     assert len(store._cache.parts._entries) == 1
+
+
+def test_a_directory_has_one_server(store: Store) -> None:
+    with pytest.raises(OSError, match="another server uses"):
+        Store(store.directory).start()
+
+
+def test_a_segment_that_cannot_be_written_is_tried_again(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    store.append(body(*random_trace(1)), 20)
+    real, calls = segment.write, []
+
+    def flaky(*arguments: object) -> None:
+        calls.append(arguments)
+        if len(calls) == 1:
+            raise OSError(28, "No space left on device")
+        real(*arguments)
+
+    monkeypatch.setattr(segment, "write", flaky)
+    store.flush()
+    assert len(calls) == 2
+    assert _spans(store, 1) == [20]
+
+
+def test_counting_that_fails_does_not_stop_the_store(make_store: MakeStore) -> None:
+    def broken(_columns: object) -> None:
+        raise RuntimeError("no")
+
+    store = make_store(on_spans=broken)
+    store.append(body(span(1, 1)), 1)
+    assert _spans(store, 1) == [1]

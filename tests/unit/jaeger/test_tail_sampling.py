@@ -88,7 +88,8 @@ def test_the_store_shows_all_until_the_decision_and_drops_the_rest(make_store: C
     assert [len(found) for found in read_traces(store, [ident(1), ident(2)])] == [2, 1]
     store.flush()
     assert [len(found) for found in read_traces(store, [ident(1), ident(2)])] == [2, 0]
-    assert store.sampled_out == 1
+    assert store.tail_decisions() == (2, 1)
+    assert store.tail_decisions() == (0, 0)
 
 
 def test_a_generation_that_nobody_wants_leaves_nothing(make_store: Callable[..., Store]) -> None:

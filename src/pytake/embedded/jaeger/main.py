@@ -8,7 +8,6 @@ import asyncio
 import gc
 import json
 import logging
-import os
 import signal
 import sys
 import tempfile
@@ -34,6 +33,7 @@ from pytake.embedded.jaeger.config import Config, Endpoint, load
 from pytake.embedded.jaeger.receive import Receiver
 from pytake.embedded.jaeger.receive_http import HttpReceiver, ThriftReceiver, ZipkinReceiver
 from pytake.embedded.jaeger.service import QueryService
+from pytake.embedded.jaeger.settings import JaegerSettings
 from pytake.embedded.jaeger.spanmetrics import SpanMetrics
 from pytake.embedded.jaeger.store import Store, StoreOptions
 from pytake.embedded.jaeger.strategies import Strategies
@@ -81,6 +81,9 @@ class Server:
         metrics.JAEGER_PENDING_BYTES.set(figures["pending_bytes"])
         metrics.JAEGER_MEMORY.set(psutil.Process().memory_info().rss)
         metrics.JAEGER_UPTIME.set(time.time() - self._started)
+        kept, dropped = self.store.tail_decisions()
+        metrics.JAEGER_SAMPLED_SPANS.inc(kept, sampled="true")
+        metrics.JAEGER_SAMPLED_SPANS.inc(dropped, sampled="false")
 
     def ready(self) -> bool:
         """Whether what was in the log at the start can be searched."""
@@ -203,7 +206,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             config = load(arguments.config)
             options = StoreOptions(
                 retention_seconds=config.retention_seconds,
-                retention_bytes=parse_size(os.environ.get("PYTAKE_JAEGER_MAX_DISK") or "10GB"),
+                retention_bytes=parse_size(JaegerSettings().max_disk),
             )
             if config.ephemeral:
                 directory = cleanup.enter_context(tempfile.TemporaryDirectory(prefix="pytake-jaeger-"))

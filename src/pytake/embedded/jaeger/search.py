@@ -119,9 +119,10 @@ class _Matcher:
             else:
                 found = self._part.blocks(pair)
                 blocks = found if blocks is None else blocks | found
-        if key == "otel.status_description":
-            blocks = np.ones(-(-len(index) // BLOCK), bool)
         self._sure[key] = sure
+        if key == "otel.status_description":
+            sure_or_failed: Bools = sure | np.array([op.status == ERROR for op in index.ops], bool)[index.op]
+            return sure_or_failed
         return sure if blocks is None else sure | np.repeat(blocks, BLOCK)[: len(index)]
 
     def verify(self, row: int) -> bool:

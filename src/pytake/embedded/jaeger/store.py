@@ -5,11 +5,13 @@ an indexing thread turns it into columns; when the generation is full, or old, a
 deletes its log. A restart reads the logs that have no segment yet. Segments are deleted by age and by total size.
 """
 
+import fcntl
 import threading
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from io import TextIOWrapper
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
@@ -110,6 +112,17 @@ def _columns(bodies: list[bytes], decoded: Sequence[Decoded | None] = ()) -> Col
     return concat(good) if good else None
 
 
+def _hold(directory: Path) -> TextIOWrapper:
+    """Keep other servers out of the directory until the file is closed. Raises ``OSError`` when one is there."""
+    file = (directory / "lock").open("w")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        file.close()
+        raise OSError(error.errno, f"another server uses {directory}; stop it or choose another directory") from error
+    return file
+
+
 class Store:
     """Spans on disk under one directory. Threads run between :meth:`start` and :meth:`close`."""
 
@@ -137,14 +150,15 @@ class Store:
         self._cache = SegmentCache(self.options.cache_bytes)
         self._closing = False
         self._threads: list[threading.Thread] = []
-        self.sampled_out = 0
-        """Spans that the tail decision left out since the start."""
+        self._kept = self._dropped = 0
+        self._held: TextIOWrapper | None = None
 
     # --- life --------------------------------------------------------------------------------------------------------
     def start(self) -> None:
         """Read back what is on disk and begin to take spans. Raises ``OSError`` when the directory is not usable."""
         segments = self.directory / "segments"
         segments.mkdir(parents=True, exist_ok=True)
+        self._held = _hold(self.directory)
         for found in segment.open_all(segments, self._cache):
             self._add_segment(found)
         written = {found.number for found in self._segments}
@@ -182,6 +196,8 @@ class Store:
             thread.join(timeout=30)
         for generation in self._generations:
             generation.log.close()
+        if self._held is not None:
+            self._held.close()
 
     def _open_generation(self) -> _Generation:
         last = max([g.number for g in self._generations] + [s.number for s in self._segments], default=0)
@@ -312,7 +328,10 @@ class Store:
         if columns is None or len(columns) == 0:
             return
         if self._on_spans is not None:
-            self._on_spans(columns)
+            try:
+                self._on_spans(columns)
+            except Exception as error:  # counting must not stop the store
+                log.error("span_metrics_failed", error=repr(error))
         parts = list(generation.parts)
         while parts and len(parts[-1]) < 2 * len(columns) and len(parts[-1]) + len(columns) <= MERGE_SPANS:
             columns = concat([parts.pop().columns, columns])
@@ -344,8 +363,8 @@ class Store:
             if generation is not None:
                 try:
                     self._flush(generation)
-                except OSError as error:
-                    log.error("trace_segment_write_failed", generation=generation.number, error=str(error))
+                except Exception as error:  # of disk, Arrow or memory: the log keeps the spans; try again
+                    log.error("trace_segment_write_failed", generation=generation.number, error=repr(error))
                     time.sleep(1.0)
             if time.monotonic() - last_retention > 30 or generation is not None:
                 last_retention = time.monotonic()
@@ -369,7 +388,9 @@ class Store:
             columns = concat([part.columns for part in generation.parts])
             if self._sampler is not None:
                 kept = self._sampler.keep(columns, newer)
-                self.sampled_out += int(len(kept) - kept.sum())
+                with self._lock:
+                    self._kept += int(kept.sum())
+                    self._dropped += int(len(kept) - kept.sum())
                 columns = columns if kept.all() else columns.take(np.flatnonzero(kept))
             if len(columns):
                 columns, index = arrange(columns)
@@ -438,6 +459,12 @@ class Store:
         for ops in hot:
             stored.update((op.service, op.name, op.kind) for op in ops)
         return stored
+
+    def tail_decisions(self) -> tuple[int, int]:
+        """Spans kept and left out by the tail decision since the last call."""
+        with self._lock:
+            kept, dropped, self._kept, self._dropped = self._kept, self._dropped, 0, 0
+            return kept, dropped
 
     def figures(self) -> dict[str, int]:
         """Sizes for ``/metrics``: spans in memory, requests not yet indexed, segments, spans and bytes on disk."""
