@@ -140,7 +140,7 @@ class RedisServer:
         program = shutil.which("redis-server")
         if not program:
             raise RuntimeError("redis-server is missing: apt-get install redis-server")
-        options = ["--appendonly", "yes", "--appendfsync", "everysec"] if self.appendonly else ["--appendonly", "no"]
+        options = ["--appendonly", "yes", "--appendfsync", "always"] if self.appendonly else ["--appendonly", "no"]
         self.process = Process(
             [program, "--port", str(self.port), "--bind", "127.0.0.1", "--save", "", *options, "--dir", self.directory],
             self.directory / "redis.log",
