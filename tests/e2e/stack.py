@@ -4,11 +4,12 @@ import json
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import httpx
+import psutil
 import redis
 
 from tests.e2e.collector import Collector
@@ -130,7 +131,7 @@ class Stack:
         self.api.start()
         self.wait_for(self.api, f"{self.api_url}/observability/ready")
 
-    def start_worker(self, *, crash_at: str | None = None, crash_after: int = 1) -> Process:
+    def start_worker(self, *, crash_at: str | None = None, crash_after: int = 1, wait: bool = True) -> Process:
         """Start one more worker; ``crash_at`` names a step of ``tests/e2e/crashing.py`` at which it kills itself."""
         module = "tests.e2e.crashing" if crash_at else "pytake.backend.worker.main"
         port = free_port()
@@ -142,8 +143,37 @@ class Stack:
         worker.start()
         self.workers.append(worker)
         self.worker_ports[id(worker)] = port
-        self.wait_for(worker, f"http://127.0.0.1:{port}/metrics")
+        if wait:
+            self.wait_for(worker, f"http://127.0.0.1:{port}/metrics")
         return worker
+
+    def kill_postgres(self) -> None:
+        """``kill -9`` of the postmaster and its processes (which have sessions of their own), then start it again."""
+        assert self.postgres.process is not None
+        postmaster = psutil.Process(self.postgres.process.pid)
+        family = [postmaster, *postmaster.children(recursive=True)]  # the head first: it would start them again
+        for process in family:
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
+        self.postgres.kill()
+        wait_until(lambda: not any(process.is_running() for process in family[1:]), 15, "PostgreSQL's processes to end")
+        self.postgres.start()
+
+    def kill_redis(self) -> None:
+        """``kill -9`` of Redis, then start it again."""
+        self.redis.kill()
+        self.redis.start()
+
+    def kill_api(self) -> None:
+        """``kill -9`` of the API, then start it again."""
+        self.api.kill()
+        self.start_api()
+
+    def kill_workers(self) -> None:
+        """``kill -9`` of every worker, then start one."""
+        for worker in self.workers:
+            worker.kill()
+        self.start_worker()
 
     def stop(self) -> dict[str, int]:
         """Stop everything gracefully; exit codes by name, of those that still ran."""
@@ -163,12 +193,13 @@ class Stack:
         """Wait for 200 from a process that is starting."""
 
         def answers() -> bool:
-            return httpx.get(url, timeout=5).status_code == 200
+            return not process.running or httpx.get(url, timeout=5).status_code == 200
 
         try:
             wait_until(answers, 40, f"200 from {url}", every=0.1)
         except AssertionError as error:
             raise AssertionError(f"{error}\n{process.tail()}") from None
+        process.check()
 
     def _process(self, module: str, name: str, **extra: str) -> Process:
         log = self.directory / f"{name}.out"
