@@ -31,8 +31,9 @@ SYNTHETIC = {
 """What Prometheus adds itself."""
 
 
-def _declared(module: object) -> Iterable[tuple[str, Sample]]:
-    for metric in vars(module).values():
+def declared() -> Iterable[tuple[str, Sample]]:
+    """What our own processes expose: the catalogues."""
+    for metric in (*vars(catalog).values(), *vars(catalog_embedded).values()):
         if not isinstance(metric, Metric):
             continue
         labels = frozenset(metric.label_names) | TARGET
@@ -52,10 +53,9 @@ def raw() -> dict[str, Sample]:
             for name, sample in names.items():
                 before = found[name].labels if name in found else frozenset[str]()
                 found[name] = Sample(sample.type, sample.labels | TARGET | before)
-    for module in (catalog, catalog_embedded):
-        for name, sample in _declared(module):
-            before = found[name].labels if name in found else frozenset[str]()
-            found[name] = Sample(sample.type, sample.labels | before)
+    for name, sample in declared():
+        before = found[name].labels if name in found else frozenset[str]()
+        found[name] = Sample(sample.type, sample.labels | before)
     return found
 
 
