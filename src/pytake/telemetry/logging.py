@@ -70,8 +70,8 @@ class LogPipeline:
             record["trace_id"] = f"{context.trace_id:032x}"
             record["span_id"] = f"{context.span_id:016x}"
         bound = bound_fields()
-        if bound:
-            record.update(bound)
+        for key, value in bound.items():
+            record[key] = redact_value(key, value) if self.redact else value
         for key, value in fields.items():
             record[key if key not in record else f"field_{key}"] = value
         self.line(level, encode(record))

@@ -17,15 +17,20 @@ def route_template(scope: MutableMapping[str, Any], root_path: str, status: int)
     context = included.get("effective_route_context") if included else None
     path = getattr(context, "path", None) if context is not None else getattr(route, "path", None)
     mount = scope.get("root_path", "")[len(root_path) :]
+    params = scope.get("path_params")
     if path is None:
         if status == 404 or scope.get("endpoint") is None:
             return UNMATCHED
-        return f"{_template(mount, scope.get('path_params'))}/*" if mount else str(scope["path"])
-    return f"{_template(mount, scope.get('path_params'))}{path}" if mount else str(path)
+        return f"{_template(mount, params)}/*" if mount else _template(scope["path"], params)
+    return f"{_template(mount, params)}{path}" if mount else str(path)
 
 
-def _template(mount: str, params: Mapping[str, Any] | None) -> str:
+def _template(path: str, params: Mapping[str, Any] | None) -> str:
+    """Return ``path`` with the values that it was matched for replaced by their names."""
     if not params:
-        return mount
+        return path
     names = {str(value): name for name, value in params.items()}
-    return "/".join(f"{{{names[part]}}}" if part in names else part for part in mount.split("/"))
+    for value, name in names.items():
+        if "/" in value and path.endswith(value):  # a parameter that takes the rest of the path
+            path = f"{path[: -len(value)]}{{{name}}}"
+    return "/".join(f"{{{names[part]}}}" if part in names else part for part in path.split("/"))

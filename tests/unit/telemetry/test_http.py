@@ -18,6 +18,7 @@ from pytake.telemetry import catalog, logging
 from pytake.telemetry import metrics as m
 from pytake.telemetry.http import FASTAPI_TELEMETRY_OFF, TelemetryMiddleware
 from pytake.telemetry.logcontext import request_id
+from pytake.telemetry.routes import route_template
 from pytake.telemetry.settings import TelemetrySettings
 from tests.support.waiting import wait_until
 from tests.unit.telemetry.conftest import Spans
@@ -80,6 +81,7 @@ def application() -> FastAPI:
 
     outer.include_router(inner)
     app.include_router(outer, prefix="/api")
+    app.add_route("/plain/{file:path}", lambda _request: PlainTextResponse("plain"))
     app.mount("/sub", sub)
     app.mount("/raw", raw)
     app.mount("/tenant/{tenant}", Router([Route("/home/{page}", lambda _request: PlainTextResponse("home"))]))
@@ -106,6 +108,7 @@ def requests() -> dict[tuple[str, ...], float]:
         ("GET", "/sub/nothing", "unmatched", "404"),
         ("GET", "/raw/any/thing", "/raw/*", "200"),
         ("GET", "/tenant/acme/home/1", "/tenant/{tenant}/home/{page}", "200"),
+        ("GET", "/plain/a/b/c", "/plain/{file}", "200"),
         ("GET", "/wp-login.php", "unmatched", "404"),
         ("GET", "/openapi.json", "/openapi.json", "200"),
         ("GET", "/boom/http", "/boom/{kind}", "503"),
@@ -119,6 +122,19 @@ def test_requests_are_counted_by_route_template(
     assert str(client.request(method, path).status_code) == status
     assert requests() == {(method if method != "BREW" else "other", endpoint, status): 1}
     assert catalog.HTTP_IN_FLIGHT.labels().get() == 0
+
+
+@pytest.mark.parametrize(
+    ("path", "params", "template"),
+    [
+        ("/files/a/b", {"rest": "a/b"}, "/files/{rest}"),
+        ("/x/5/y/6", {"a": 5, "b": "6"}, "/x/{a}/y/{b}"),
+        ("/static", {}, "/static"),
+    ],
+)
+def test_a_router_that_leaves_no_route_still_gives_a_template(path: str, params: dict[str, Any], template: str) -> None:
+    scope = {"path": path, "endpoint": object(), "path_params": params}
+    assert route_template(scope, "", 200) == template
 
 
 def test_hostile_paths_make_no_series(client: TestClient) -> None:

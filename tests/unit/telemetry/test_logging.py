@@ -60,7 +60,7 @@ def test_a_line_carries_the_request_the_trace_and_bound_fields(logs: Logs, spans
     from pytake.telemetry import tracing
 
     token = request_id.set("r1")
-    with tracing.span("job"), log_fields(queue="webhooks"):
+    with tracing.span("job"), log_fields(queue="webhooks", to="5511999998888"):
         get_logger("a").info("inside")
     request_id.reset(token)
     get_logger("a").info("outside")
@@ -68,7 +68,7 @@ def test_a_line_carries_the_request_the_trace_and_bound_fields(logs: Logs, spans
     assert inside["request_id"] == "r1"
     assert inside["trace_id"] == f"{spans[0].local.trace_id:032x}"
     assert inside["span_id"] == f"{spans[0].span_id:016x}"
-    assert inside["queue"] == "webhooks"
+    assert (inside["queue"], inside["to"]) == ("webhooks", "[phone]")
     assert not {"request_id", "trace_id", "span_id", "queue"} & outside.keys()
 
 
