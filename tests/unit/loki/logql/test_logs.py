@@ -5,7 +5,7 @@ import itertools
 import pytest
 
 from pytake.embedded.loki.logql import Entry, LogQuery, explain, parse, query_logs
-from pytake.embedded.loki.logql.engine import slices
+from pytake.embedded.loki.logql.logs import slices
 from pytake.embedded.loki.logql.reference import Line, evaluate_logs
 from tests.unit.loki.logql.memory import MemorySource
 

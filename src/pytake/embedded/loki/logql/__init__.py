@@ -21,7 +21,6 @@ Errors derive from `LogQLError` and carry the HTTP `status` of the answer.
 
 from pytake.embedded.loki.logql.algebra import is_scalar
 from pytake.embedded.loki.logql.ast import Expr, LogQuery, Matcher, MetricExpr
-from pytake.embedded.loki.logql.engine import compile_pipeline, explain, query_instant, query_logs, query_range
 from pytake.embedded.loki.logql.errors import (
     LogQLError,
     MatchingError,
@@ -31,8 +30,12 @@ from pytake.embedded.loki.logql.errors import (
     TemplateError,
     UnsupportedQuery,
 )
+from pytake.embedded.loki.logql.explain import explain
 from pytake.embedded.loki.logql.jsonlines import flatten_json, json_paths
+from pytake.embedded.loki.logql.logs import query_logs
+from pytake.embedded.loki.logql.metrics import query_instant, query_range
 from pytake.embedded.loki.logql.parser import parse
+from pytake.embedded.loki.logql.pipeline import Pipeline, compile_pipeline
 from pytake.embedded.loki.logql.printer import format_query, selectors
 from pytake.embedded.loki.logql.regex import matches
 from pytake.embedded.loki.logql.rows import Cursor, Entry, Execute, Labels, Limits, Series
@@ -50,6 +53,7 @@ __all__ = [
     "MatchingError",
     "MetricExpr",
     "ParseError",
+    "Pipeline",
     "PipelineError",
     "Series",
     "SeriesLimit",

@@ -44,6 +44,11 @@ class Pipeline:
         return to_entry(row) if self.run(row) else None
 
 
+def compile_pipeline(query: ast.LogQuery) -> Pipeline:
+    """The pipeline of a log query, for lines as they arrive."""
+    return Pipeline(query.stages)
+
+
 def to_entry(row: Row, stream: Labels | None = None) -> Entry:
     """The row as part of an answer; `stream` are its stream's labels, sorted, where the caller has them."""
     parsed: Labels = tuple(sorted(row.shown().items()))
