@@ -5,7 +5,7 @@ import platform
 import socket
 import time
 from dataclasses import dataclass, field
-from functools import partial
+from functools import lru_cache, partial
 from importlib.metadata import PackageNotFoundError
 from importlib.metadata import version as installed_version
 
@@ -98,7 +98,15 @@ def configure(service_name: str, *, version: str | None = None, settings: Teleme
 
 def redact_attribute(key: str, value: object) -> object:
     """Redact strings of spans; other attribute values are numbers and lists of names."""
-    return redact_value(key, value) if isinstance(value, str) else value
+    if not isinstance(value, str):
+        return value
+    return _redact_short(key, value) if len(value) <= 100 else redact_value(key, value)
+
+
+@lru_cache(maxsize=4096)
+def _redact_short(key: str, value: str) -> object:
+    """Most attributes say the same in every span."""
+    return redact_value(key, value)
 
 
 def _fan_out(queues: list[ExportQueue]) -> Sink:
