@@ -3,8 +3,9 @@
 import random
 from typing import Any
 
+from pytake.embedded.jaeger.generation import OverloadedError
 from pytake.embedded.jaeger.proto import ExportTraceServiceRequest
-from pytake.embedded.jaeger.store import OverloadedError, Store
+from pytake.embedded.jaeger.store import Store
 
 NOW_US = 1_790_000_000_000_000
 _random = random.Random(7)

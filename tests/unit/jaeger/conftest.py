@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from pytake.embedded.jaeger.store import Store, StoreOptions
+from pytake.embedded.jaeger.generation import StoreOptions
+from pytake.embedded.jaeger.store import Store
 
 
 @pytest.fixture

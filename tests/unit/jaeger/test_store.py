@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from pytake.embedded.jaeger import segment, wal
+from pytake.embedded.jaeger.generation import OverloadedError, StoreClosedError
 from pytake.embedded.jaeger.search import Query, find_trace_ids, read_traces
-from pytake.embedded.jaeger.store import OverloadedError, Store, StoreClosedError
+from pytake.embedded.jaeger.store import Store
 from tests.support.waiting import wait_until
 from tests.unit.jaeger.build import NOW_US, body, ident, push, random_trace, span
 

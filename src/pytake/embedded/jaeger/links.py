@@ -9,10 +9,11 @@ import numpy as np
 from pytake.embedded.jaeger import hashing
 from pytake.embedded.jaeger.columns import service_of
 from pytake.embedded.jaeger.dependencies import MINUTE_US, Calls, services, summarise
+from pytake.embedded.jaeger.generation import Part
 from pytake.embedded.jaeger.index import HotPart
 from pytake.embedded.jaeger.proto import Span
 from pytake.embedded.jaeger.segment import Segment
-from pytake.embedded.jaeger.store import Part, Store
+from pytake.embedded.jaeger.store import Store
 
 MAX_OPEN_TRACES = 2000
 """Traces looked up in other parts by one query; beyond it the counts are a lower bound."""

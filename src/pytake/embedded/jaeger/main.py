@@ -30,12 +30,13 @@ from pytake.embedded.jaeger import api, receive_grpc
 from pytake.embedded.jaeger.archive import Archive
 from pytake.embedded.jaeger.columns import Columns
 from pytake.embedded.jaeger.config import Config, Endpoint, load
+from pytake.embedded.jaeger.generation import StoreOptions
 from pytake.embedded.jaeger.receive import Receiver
 from pytake.embedded.jaeger.receive_http import HttpReceiver, ThriftReceiver, ZipkinReceiver
 from pytake.embedded.jaeger.service import QueryService
 from pytake.embedded.jaeger.settings import JaegerSettings
 from pytake.embedded.jaeger.spanmetrics import SpanMetrics
-from pytake.embedded.jaeger.store import Store, StoreOptions
+from pytake.embedded.jaeger.store import Store
 from pytake.embedded.jaeger.strategies import Strategies
 from pytake.embedded.jaeger.thrift_worker import ThriftConverter
 from pytake.telemetry import catalog_embedded as metrics

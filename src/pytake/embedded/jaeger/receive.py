@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from google.protobuf.message import DecodeError
 
 from pytake.embedded.jaeger.columns import Decoded, decode
+from pytake.embedded.jaeger.generation import OverloadedError, StoreClosedError
 from pytake.embedded.jaeger.proto import ExportTraceServiceRequest
-from pytake.embedded.jaeger.store import OverloadedError, Store, StoreClosedError
+from pytake.embedded.jaeger.store import Store
 from pytake.telemetry import catalog_embedded as metrics
 
 WAIT_SECONDS = 2.0

@@ -7,9 +7,10 @@ import numpy as np
 
 from pytake.embedded.jaeger import hashing
 from pytake.embedded.jaeger.columns import ERROR, I64
+from pytake.embedded.jaeger.generation import Part
 from pytake.embedded.jaeger.index import BLOCK, Bools, Index
 from pytake.embedded.jaeger.proto import InstrumentationScope, Resource, Span
-from pytake.embedded.jaeger.store import Part, Store
+from pytake.embedded.jaeger.store import Store
 from pytake.embedded.jaeger.values import tag_text
 
 KINDS = ("", "internal", "server", "client", "producer", "consumer")

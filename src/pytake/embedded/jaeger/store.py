@@ -5,21 +5,29 @@ an indexing thread turns it into columns; when the generation is full, or old, a
 deletes its log. A restart reads the logs that have no segment yet. Segments are deleted by age and by total size.
 """
 
-import fcntl
 import threading
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from io import TextIOWrapper
 from pathlib import Path
-from typing import NamedTuple, Protocol
 
 import numpy as np
 
 from pytake.embedded.jaeger import segment, wal
-from pytake.embedded.jaeger.columns import Columns, Decoded, Op, concat, from_requests
-from pytake.embedded.jaeger.index import Bools, HotPart, Index, arrange
+from pytake.embedded.jaeger.columns import Columns, Decoded, concat
+from pytake.embedded.jaeger.generation import (
+    Generation,
+    Indexing,
+    OverloadedError,
+    Part,
+    Request,
+    StoreClosedError,
+    StoreOptions,
+    columns_of,
+    hold,
+)  # fmt: skip
+from pytake.embedded.jaeger.index import HotPart, arrange
 from pytake.embedded.jaeger.segment import Segment, SegmentCache
 from pytake.embedded.jaeger.tail_sampling import TailSampler
 from pytake.telemetry.logging import get_logger
@@ -27,100 +35,6 @@ from pytake.telemetry.logging import get_logger
 log = get_logger("pytake.jaeger")
 CHUNK_SPANS = 8192
 MERGE_SPANS = 16384
-
-
-class OverloadedError(Exception):
-    """More is coming in than can be indexed: the sender shall wait ``retry_seconds`` and send again."""
-
-    retry_seconds = 1.0
-
-
-class StoreClosedError(Exception):
-    """The server is stopping."""
-
-
-@dataclass(frozen=True, slots=True)
-class StoreOptions:
-    """Sizes and times; ``0`` switches a retention off."""
-
-    segment_spans: int = 65_536
-    segment_bytes: int = 48 * 2**20
-    segment_seconds: float = 3600.0
-    pending_bytes: int = 48 * 2**20
-    waiting_generations: int = 2
-    index_seconds: float = 1.0
-    retention_seconds: float = 0.0
-    retention_bytes: int = 0
-    cache_bytes: int = segment.CACHE_BYTES
-
-
-class Part(Protocol):
-    """A piece of the store that can be searched: :class:`HotPart` or :class:`Segment`."""
-
-    first_us: int
-    last_us: int
-
-    @property
-    def ops(self) -> list[Op]: ...  # noqa: D102 (a protocol's members are described where they are implemented)
-    def load(self) -> Index: ...  # noqa: D102
-    def exact(self, pair: int) -> Bools | None: ...  # noqa: D102
-    def blocks(self, pair: int) -> Bools: ...  # noqa: D102
-    def spans(self, first: int, last: int) -> list[bytes]: ...  # noqa: D102
-
-
-@dataclass(slots=True)
-class _Request:
-    body: bytes
-    spans: int
-    decoded: Decoded | None
-    done: Callable[[Exception | None], None]
-
-
-class _Indexing(NamedTuple):
-    """A request on its way from the log to memory."""
-
-    generation: "_Generation"
-    body: bytes
-    spans: int
-    decoded: Decoded | None
-
-
-@dataclass(slots=True)
-class _Generation:
-    log: wal.WriteAheadLog
-    opened: float
-    spans: int = 0
-    parts: list[HotPart] = field(default_factory=list)
-    closed_at: float | None = None
-    unindexed: int = 0
-    """Requests on their way to disk or to ``parts``: while there are any, the generation cannot become a segment."""
-
-    @property
-    def number(self) -> int:
-        return self.log.number
-
-
-def _columns(bodies: list[bytes], decoded: Sequence[Decoded | None] = ()) -> Columns | None:
-    """Columns of requests; one that cannot be decoded (it was checked, so a fault of ours) is logged and left out."""
-    try:
-        return from_requests(bodies, decoded)
-    except Exception as error:
-        if len(bodies) == 1:
-            log.error("trace_request_not_indexed", bytes=len(bodies[0]), error=repr(error))
-            return None
-    good = [columns for body in bodies if (columns := _columns([body])) is not None]
-    return concat(good) if good else None
-
-
-def _hold(directory: Path) -> TextIOWrapper:
-    """Keep other servers out of the directory until the file is closed. Raises ``OSError`` when one is there."""
-    file = (directory / "lock").open("w")
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        file.close()
-        raise OSError(error.errno, f"another server uses {directory}; stop it or choose another directory") from error
-    return file
 
 
 class Store:
@@ -138,13 +52,13 @@ class Store:
         self._index_wanted = threading.Condition(self._lock)
         self._indexed = threading.Condition(self._lock)
         self._flush_wanted = threading.Condition(self._lock)
-        self._incoming: deque[_Request] = deque()
-        self._to_index: deque[_Indexing] = deque()
+        self._incoming: deque[Request] = deque()
+        self._to_index: deque[Indexing] = deque()
         self._pending_bytes = 0
         self._pending_spans = 0
         self._waiters = 0
         self._accepted = self._searchable = 0
-        self._generations: list[_Generation] = []
+        self._generations: list[Generation] = []
         self._segments: list[Segment] = []
         self._operations: Counter[tuple[str, str, int]] = Counter()
         self._cache = SegmentCache(self.options.cache_bytes)
@@ -158,7 +72,7 @@ class Store:
         """Read back what is on disk and begin to take spans. Raises ``OSError`` when the directory is not usable."""
         segments = self.directory / "segments"
         segments.mkdir(parents=True, exist_ok=True)
-        self._held = _hold(self.directory)
+        self._held = hold(self.directory)
         for found in segment.open_all(segments, self._cache):
             self._add_segment(found)
         written = {found.number for found in self._segments}
@@ -181,10 +95,10 @@ class Store:
 
     def _recover(self, path: Path) -> None:
         bodies = list(wal.read(path))
-        generation = _Generation(wal.WriteAheadLog(path.parent, int(path.stem)), time.monotonic(), closed_at=0.0)
+        generation = Generation(wal.WriteAheadLog(path.parent, int(path.stem)), time.monotonic(), closed_at=0.0)
         self._generations.append(generation)
         for body, spans in bodies:
-            self._hand_over(_Indexing(generation, body, spans, None))
+            self._hand_over(Indexing(generation, body, spans, None))
 
     def close(self) -> None:
         """Finish what was acknowledged; the spans in memory stay in the log and are read back at the next start."""
@@ -199,9 +113,9 @@ class Store:
         if self._held is not None:
             self._held.close()
 
-    def _open_generation(self) -> _Generation:
+    def _open_generation(self) -> Generation:
         last = max([g.number for g in self._generations] + [s.number for s in self._segments], default=0)
-        generation = _Generation(wal.WriteAheadLog(self.directory / "wal", last + 1), time.monotonic())
+        generation = Generation(wal.WriteAheadLog(self.directory / "wal", last + 1), time.monotonic())
         self._generations.append(generation)
         return generation
 
@@ -220,7 +134,7 @@ class Store:
             if self._pending_bytes > self.options.pending_bytes or waiting > self.options.waiting_generations:
                 raise OverloadedError
             self._pending_bytes += len(body)
-            self._incoming.append(_Request(body, spans, decoded, done))
+            self._incoming.append(Request(body, spans, decoded, done))
             self._incoming_ready.notify()
 
     def append(self, body: bytes, spans: int, decoded: Decoded | None = None, *, timeout: float = 30.0) -> None:
@@ -260,7 +174,7 @@ class Store:
                 continue
             with self._lock:
                 for request in requests:
-                    self._hand_over(_Indexing(generation, request.body, request.spans, request.decoded), queued=True)
+                    self._hand_over(Indexing(generation, request.body, request.spans, request.decoded), queued=True)
                 self._accepted += len(requests)
                 if self._full(generation):
                     self._rotate(generation)
@@ -269,7 +183,7 @@ class Store:
             for request in requests:
                 request.done(None)
 
-    def _hand_over(self, item: _Indexing, *, queued: bool = False) -> None:
+    def _hand_over(self, item: Indexing, *, queued: bool = False) -> None:
         self._to_index.append(item)
         self._pending_spans += item.spans
         self._pending_bytes += 0 if queued else len(item.body)
@@ -278,12 +192,12 @@ class Store:
             item.generation.unindexed += 1
             self._accepted += 1
 
-    def _full(self, generation: _Generation) -> bool:
+    def _full(self, generation: Generation) -> bool:
         options = self.options
         old = generation.spans and time.monotonic() - generation.opened > options.segment_seconds
         return bool(generation.spans >= options.segment_spans or generation.log.size >= options.segment_bytes or old)
 
-    def _rotate(self, generation: _Generation) -> None:
+    def _rotate(self, generation: Generation) -> None:
         generation.closed_at = time.monotonic()
         self._open_generation()
         self._flush_wanted.notify()
@@ -313,8 +227,8 @@ class Store:
                     if generation.closed_at is not None:
                         self._flush_wanted.notify()
 
-    def _next_chunk(self) -> list[_Indexing]:
-        chunk: list[_Indexing] = []
+    def _next_chunk(self) -> list[Indexing]:
+        chunk: list[Indexing] = []
         spans = 0
         while self._to_index and spans < CHUNK_SPANS:
             if chunk and self._to_index[0].generation is not chunk[0].generation:
@@ -323,8 +237,8 @@ class Store:
             spans += chunk[-1].spans
         return chunk
 
-    def _index(self, generation: _Generation, chunk: list[_Indexing]) -> None:
-        columns = _columns([item.body for item in chunk], [item.decoded for item in chunk])
+    def _index(self, generation: Generation, chunk: list[Indexing]) -> None:
+        columns = columns_of([item.body for item in chunk], [item.decoded for item in chunk])
         if columns is None or len(columns) == 0:
             return
         if self._on_spans is not None:
@@ -370,7 +284,7 @@ class Store:
                 last_retention = time.monotonic()
                 self.enforce_retention()
 
-    def _next_to_flush(self) -> _Generation | None:
+    def _next_to_flush(self) -> Generation | None:
         closed = [generation for generation in self._generations if generation.closed_at is not None]
         if not closed or closed[0].unindexed:
             return None
@@ -379,7 +293,7 @@ class Store:
         waited = time.monotonic() - (closed[0].closed_at or 0.0) >= wait
         return closed[0] if waited or pressed else None
 
-    def _flush(self, generation: _Generation) -> None:
+    def _flush(self, generation: Generation) -> None:
         with self._lock:
             at = self._generations.index(generation)
             newer = [part.columns for later in self._generations[at + 1 :] for part in later.parts]
