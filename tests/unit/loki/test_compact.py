@@ -135,3 +135,31 @@ def test_deletes_that_cannot_be_done_are_refused(kit: Kit, query: str) -> None:
     with pytest.raises(RequestError) as found:
         kit.deletes.add("fake", query, 0, 1)
     assert found.value.status == 400
+
+
+def test_streams_without_lines_are_forgotten(make_kit: MakeKit) -> None:
+    kit = make_kit(limits=Limits(retention_period=3600, reject_old_samples=False, max_global_streams_per_user=2))
+    clock = [0.0]
+    kit.store.streams._clock = lambda: clock[0]
+    kit.push([(NOW - 5 * HOUR, "old")], {"pod": "1"})
+    kit.push([(NOW, "new")], {"pod": "2"})
+    kit.store.flush()
+    assert kit.push([(NOW, "x")], {"pod": "3"}) is not None
+    kit.compactor.run_once(NOW)
+    assert kit.store.streams.count("fake") == 2
+    clock[0] = 2000.0
+    kit.compactor.run_once(NOW)
+    assert [dict(kit.store.streams.get(sid).labels)["pod"] for sid in kit.store.streams.all_sids()] == ["2"]
+    assert kit.push([(NOW, "x")], {"pod": "3"}) is None
+    kit.close()
+    assert make_kit().store.streams.count("fake") == 2
+
+
+def test_idle_streams_do_not_count_against_the_limit(make_kit: MakeKit) -> None:
+    kit = make_kit(limits=Limits(max_global_streams_per_user=1))
+    clock = [0.0]
+    kit.store.streams._clock = lambda: clock[0]
+    kit.push([(NOW, "x")], {"pod": "1"})
+    assert kit.push([(NOW, "x")], {"pod": "2"}) is not None
+    clock[0] = 2000.0
+    assert kit.push([(NOW, "x")], {"pod": "2"}) is None

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pytake.embedded.common.config import ConfigError
 from pytake.embedded.common.goflags import Flag, parse_or_exit
-from pytake.embedded.common.serving import PortTakenError, bind, serve
+from pytake.embedded.common.serving import PortTakenError, bind, serve, tame_allocator
 from pytake.embedded.loki.app import VERSION, Application
 from pytake.embedded.loki.ruler.ruler import check_directory
 from pytake.embedded.loki.settings import Settings, load
@@ -68,6 +68,7 @@ def main(argv: list[str] | None = None) -> None:
             print(settings.raw, file=sys.stderr)
         if flags["verify-config"]:
             raise SystemExit(_verify(settings))
+        tame_allocator()
         telemetry = configure("loki")
         try:
             sock = bind(settings.host, settings.port)

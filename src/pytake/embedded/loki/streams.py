@@ -1,7 +1,8 @@
 """The streams of all tenants: labels to a small number and back, and which streams a selector names."""
 
 import threading
-from collections.abc import Callable, Iterable, Sequence
+import time
+from collections.abc import Callable, Iterable, Sequence, Set
 from dataclasses import dataclass, field
 
 import re2
@@ -10,6 +11,9 @@ from pytake.embedded.loki.errors import PushError, Reason
 from pytake.embedded.loki.labels import check_labels, complete, format_labels
 from pytake.embedded.loki.rowsource import Labels, StreamMatcher
 from pytake.embedded.loki.settings import Limits
+
+ACTIVE_SECONDS = 1800.0
+"""A stream is active this long after its last line (Loki's chunk_idle_period)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,12 +36,14 @@ class _Tenant:
 class Streams:
     """Registry of streams; safe to read from query threads while pushes add to it."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._lock = threading.Lock()
         self._tenants: dict[str, _Tenant] = {}
         self._by_sid: dict[int, Stream] = {}
         self._next = 1
         self._unsaved: list[Stream] = []
+        self._used: dict[int, float] = {}
+        self._clock = clock
 
     def __len__(self) -> int:
         return len(self._by_sid)
@@ -47,6 +53,7 @@ class Streams:
         home = self._tenants.get(tenant)
         key = tuple(labels.items())
         if home is not None and (known := home.by_request.get(key)) is not None:
+            self._used[known.sid] = self._clock()
             return known
         full = complete(labels, limits)
         check_labels(full, limits)
@@ -55,7 +62,7 @@ class Streams:
             home = self._tenants.setdefault(tenant, _Tenant())
             stream = home.by_text.get(text)
             if stream is None:
-                if 0 < limits.max_global_streams_per_user <= len(home.by_text):
+                if 0 < limits.max_global_streams_per_user <= self._active(home, limits.max_global_streams_per_user):
                     raise PushError(
                         Reason.STREAM_LIMIT,
                         f"maximum active stream limit exceeded when trying to create stream {text}, reduce the number "
@@ -64,9 +71,28 @@ class Streams:
                     )
                 stream = self._add(Stream(self._next, tenant, full, text))
                 self._unsaved.append(stream)
+            self._used[stream.sid] = self._clock()
             if len(home.by_request) < 100_000:
                 home.by_request[key] = stream
         return stream
+
+    def _active(self, home: _Tenant, limit: int) -> int:
+        """Streams that were written to lately, which is what the limit counts."""
+        if len(home.by_text) < limit:
+            return len(home.by_text)
+        oldest = self._clock() - ACTIVE_SECONDS
+        return sum(1 for stream in home.by_text.values() if self._used.get(stream.sid, -1e18) >= oldest)
+
+    def idle(self, live: Set[int]) -> list[int]:
+        """Streams that nothing in ``live`` holds and nobody wrote to lately: they may be forgotten."""
+        oldest = self._clock() - ACTIVE_SECONDS
+        with self._lock:
+            unsaved = {stream.sid for stream in self._unsaved}
+            return [
+                sid
+                for sid in self._by_sid
+                if sid not in live and sid not in unsaved and self._used.get(sid, -1e18) < oldest
+            ]
 
     def _add(self, stream: Stream) -> Stream:
         home = self._tenants.setdefault(stream.tenant, _Tenant())
@@ -100,6 +126,7 @@ class Streams:
                 stream = self._by_sid.pop(sid, None)
                 if stream is None:
                     continue
+                self._used.pop(sid, None)
                 home = self._tenants[stream.tenant]
                 home.by_text.pop(stream.text, None)
                 home.by_request = {key: value for key, value in home.by_request.items() if value.sid != sid}

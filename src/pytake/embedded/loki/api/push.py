@@ -44,6 +44,8 @@ class Push:
         return await self._push(request, tenant, Kind.OTLP_JSON if json else Kind.OTLP_PROTOBUF)
 
     async def _push(self, request: Request, tenant: str, kind: Kind) -> Response:
+        if "|" in tenant:
+            raise RequestError(400, "multiple org IDs present")
         body = await request.body(self._store.settings.max_body_bytes)
         encoding = request.header("content-encoding").strip().lower()
         encoding = "" if encoding == "identity" else encoding

@@ -68,7 +68,7 @@ class Compactor:
     def run_once(self, now: int | None = None) -> None:
         """One round: retention, deletes, compaction; a failing step is logged and tried again next time."""
         at = self._store.clock() if now is None else now
-        for step in (self.apply_retention, self.apply_deletes, self.compact):
+        for step in (self.apply_retention, self.apply_deletes, self.compact, self.forget_streams):
             try:
                 step(at)
             except Exception:
@@ -77,6 +77,10 @@ class Compactor:
         metrics.LOKI_SEGMENTS.set(segments)
         metrics.LOKI_SEGMENT_BYTES.set(size)
         metrics.LOKI_MEMORY_ROWS.set(rows)
+
+    def forget_streams(self, now: int) -> None:
+        """Forget streams whose last line is gone."""
+        self._store.forget_idle_streams()
 
     # --------------------------------------------------------------------------------------------------- compaction
     def candidates(self, now: int) -> list[list[Segment]]:

@@ -283,6 +283,19 @@ class Store:
                     found |= rows.sids
             return found
 
+    def forget_idle_streams(self) -> int:
+        """Forget streams that no row uses any more; how many."""
+        with self.commit_lock, self.lock:
+            live = {sid for item in self.manifest.segments.values() for sid, _, _ in item.sids}
+            for generation in (*self._waiting, self._current):
+                for rows in generation.tenants.values():
+                    live |= rows.sids
+            gone = self.streams.idle(live)
+            if gone:
+                self.manifest.commit(Transaction(forget=gone))
+                self.streams.forget(gone)
+        return len(gone)
+
     def _unpin(self, segments: Sequence[Segment]) -> None:
         with self.lock:
             self._pins.subtract(item.name for item in segments)
