@@ -21,7 +21,7 @@ _STATUS = ("UNSET", "OK", "ERROR")
 _OVERFLOW: tuple[str, ...] = ("otel_metric_overflow",)
 Labels = tuple[str, ...]
 EXEMPLAR_SECONDS = 1.0
-"""Examples are taken from one batch a second: that is what a scrape can see, at a hundredth of the cost."""
+"""An example is replaced after this long: a scrape cannot see more, and taking one costs."""
 
 
 def escape(value: str) -> str:
@@ -52,7 +52,6 @@ class SpanMetrics:
         self._scale = {"ms": 1e6, "s": 1e9}[options.unit]
         self._bounds = np.array(options.buckets)
         self._lock = threading.Lock()
-        self._exemplars_at = 0.0
         self._series: dict[Labels, _Series] = {}
         dimensions = [name.replace(".", "_") for name in options.dimensions]
         self._names = ("service_name", "span_name", "span_kind", "status_code", *dimensions)
@@ -69,16 +68,16 @@ class SpanMetrics:
         newest = np.zeros(len(labels) * width, np.int64)
         newest[cell] = np.arange(len(cell))
         now = time.time()
-        exemplars = self._options.exemplars and now - self._exemplars_at >= EXEMPLAR_SECONDS
-        if exemplars:
-            self._exemplars_at = now
         with self._lock:
             for at, key in enumerate(labels):
                 series = self._find(key, width)
                 series.buckets += counts[at]
                 series.total += float(totals[at])
-                if exemplars:
+                if self._options.exemplars:
                     for hit in np.flatnonzero(counts[at]).tolist():
+                        known = series.exemplars.get(hit)
+                        if known is not None and now - known[3] < EXEMPLAR_SECONDS:
+                            continue
                         row = int(newest[at * width + hit])
                         series.exemplars[hit] = (
                             columns.trace_id[row].tobytes().hex(), f"{int(columns.span_id[row]):016x}",
