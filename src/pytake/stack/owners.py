@@ -61,6 +61,13 @@ def of_stack(process: psutil.Process, stack: Stack) -> bool:
         return False
 
 
+def _is_component(process: psutil.Process, marker: str) -> bool:
+    try:
+        return process.environ().get("PYTAKE_COMPONENT") == marker
+    except psutil.Error:
+        return False
+
+
 def require_free(stack: Stack, component: Component) -> None:
     """Raise :class:`PortTaken` when a port of the component is another's; wait for leftovers of this stack to end."""
     for base in component.ports.values():
@@ -68,6 +75,8 @@ def require_free(stack: Stack, component: Component) -> None:
         deadline = time.monotonic() + LEAVING_SECONDS
         while not is_free(port):
             process = owner(port)
+            if process and _is_component(process, f"{stack.identity}/{component.name}"):
+                return  # left behind by a killed predecessor: the launcher ends it before it becomes the new one
             if process is None or not of_stack(process, stack) or time.monotonic() > deadline:
                 if is_free(port):
                     break

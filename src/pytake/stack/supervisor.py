@@ -20,6 +20,7 @@ from typing import Any
 
 from supervisor.xmlrpc import SupervisorTransport
 
+from pytake.stack import launch
 from pytake.stack.components import COMPONENTS, Component, order
 from pytake.stack.errors import StackError, SupervisorUnreachable
 from pytake.stack.files import write
@@ -116,12 +117,13 @@ def _program(stack: Stack, component: Component, command: Command, digest: str, 
         text = "".join(f"export {name}={shlex.quote(value)}\n" for name, value in sorted(command.env.items()))
         write(file, text)
         digest = hashlib.sha256((digest + text).encode()).hexdigest()
-        argv += ["/bin/sh", "-c", '. "$0" && exec "$@"', str(file)]
+        argv += [sys.executable, "-I", "-S", launch.__file__, str(file)]
     argv += command.argv
     lines = {
         "command": shlex.join(argv),
         "directory": str(command.cwd or stack.state),
-        "environment": f'PYTAKE_STACK="{stack.identity}",PYTAKE_STACK_DIGEST="{digest[:16]}"',
+        "environment": f'PYTAKE_STACK="{stack.identity}",PYTAKE_STACK_DIGEST="{digest[:16]}",'
+        f'PYTAKE_COMPONENT="{stack.identity}/{component.name}"',
         "priority": str(number),
         "autostart": "false",
         "autorestart": "true",
