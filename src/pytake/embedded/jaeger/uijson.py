@@ -22,7 +22,7 @@ _REFERENCE_KEY = "opentracing.ref_type"
 
 def trace_json(items: list[StoredSpan], *, raw: bool = False, max_skew_ns: int | None = None) -> dict[str, Any]:
     """A trace as ``/api/traces`` shows it; ``raw`` leaves clocks alone."""
-    resources = {item.resource: Resource.FromString(item.resource) for item in items}
+    resources = {key: Resource.FromString(key) for key in {item.resource for item in items}}
     nodes = tree(items, {key: host_of(value.attributes) for key, value in resources.items()}, adjust=not raw,
                  max_skew_ns=max_skew_ns)  # fmt: skip
     names: dict[bytes, str] = {}
@@ -31,7 +31,7 @@ def trace_json(items: list[StoredSpan], *, raw: bool = False, max_skew_ns: int |
         if node.item.resource not in names:
             names[node.item.resource] = name = f"p{len(names) + 1}"
             processes[name] = _process(resources[node.item.resource])
-    scopes: dict[bytes, list[dict[str, Any]]] = {item.scope: _scope_tags(item.scope) for item in items}
+    scopes = {key: _scope_tags(key) for key in {item.scope for item in items}}
     trace_id = items[0].span.trace_id.hex()
     return {
         "traceID": trace_id,
@@ -136,7 +136,7 @@ def otlp(traces: list[list[StoredSpan]], *, adjust: bool = False) -> ExportTrace
 
 
 def _moved(items: list[StoredSpan]) -> dict[int, int]:
-    hosts = {item.resource: host_of(Resource.FromString(item.resource).attributes) for item in items}
+    hosts = {key: host_of(Resource.FromString(key).attributes) for key in {item.resource for item in items}}
     return {id(node.item): node.moved for node in tree(items, hosts, adjust=True)}
 
 
