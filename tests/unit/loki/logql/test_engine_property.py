@@ -115,7 +115,7 @@ def logs(draw: st.DrawFn) -> list[Line]:
 
 
 selectors = st.sampled_from(
-    ['{job="api"}', '{job=~".+"}', '{job=~"api|worker", env!="dev"}', '{env="prod"}', '{job="none"}']
+    ['{job="api"}', '{job=~".+"}', '{job=~".+"}', '{job=~"api|worker", env!="dev"}', '{env="prod"}', '{job="none"}']
 )
 line_filters = st.sampled_from(
     [
@@ -200,9 +200,9 @@ formats = st.sampled_from(
 
 @st.composite
 def log_queries(draw: st.DrawFn) -> str:
-    stages = draw(st.lists(st.one_of(line_filters, parsers, label_filters, formats), max_size=4))
-    if draw(st.booleans()):
-        stages.insert(0, "| json")
+    stages = draw(st.lists(st.one_of(line_filters, parsers, label_filters, formats), max_size=3))
+    if draw(st.integers(0, 3)):
+        stages.insert(0, draw(st.sampled_from(["| json", "| json", '| json | __error__=""', "| logfmt"])))
     return " ".join([draw(selectors), *stages])
 
 
@@ -225,7 +225,7 @@ value_ops = st.sampled_from(
         "quantile_over_time",
     ]
 )
-ranges = st.sampled_from(["[5s]", "[20s]", "[20s] offset 10s", "[1m]", "[7s]"])
+ranges = st.sampled_from(["[5s]", "[20s]", "[20s] offset 10s", "[1m]", "[1m]", "[7s]"])
 vector_ops = st.sampled_from(["sum", "sum", "sum", "max", "min", "avg", "count", "stddev", "topk 2", "bottomk 1"])
 
 

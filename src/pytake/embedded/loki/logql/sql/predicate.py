@@ -10,11 +10,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from pytake.embedded.loki.logql import ast
-from pytake.embedded.loki.logql.sql.text import NotPushableError, Text, matcher, quote
+from pytake.embedded.loki.logql.sql.text import NotPushableError, Text, either, matcher, quote
 from pytake.embedded.loki.logql.units import BYTE_UNITS, NS
-
-_ODD_NUMBER = r"[^0-9.eE+-]|[eE].?[0-9]{3}|[0-9]{200}"
-"""Texts that one of DuckDB and Go may take for a number and the other not: blanks, `_`, hexadecimal, infinities."""
 
 
 @dataclass(slots=True)
@@ -27,11 +24,14 @@ class Condition:
 
 
 def as_number(text: Text) -> tuple[str, str]:
-    """A DOUBLE expression (NULL: does not convert) and where DuckDB and Go may read the text differently."""
+    """A DOUBLE expression (NULL: does not convert) and where DuckDB and Go may read the text differently.
+
+    DuckDB takes blanks around a number and `_` inside it, Go takes hexadecimal; too large is infinite or an error.
+    """
     sql = text.sql
     value = f"try_cast({sql} AS DOUBLE)"
-    read = f"({value} IS NOT NULL OR contains(lower({sql}), 'x'))"
-    return value, f"(regexp_matches({sql}, {quote(_ODD_NUMBER)}) AND {read})"
+    odd = [f"{sql} < '!'", f"{sql}[-1] < '!'", f"contains({sql}, '_')", f"NOT isfinite({value})"]
+    return value, either([*odd, f"({value} IS NULL AND contains(lower({sql}), 'x'))"])
 
 
 def as_duration(text: Text) -> tuple[str, str]:
