@@ -170,6 +170,7 @@ class SharedMetrics:
     def _start_afresh_when_alone(self) -> None:
         self._find_peers()
         if any(peer.alive for peer in self._peers.values()):
+            self._settle()  # a service whose workers crash again and again must not fill the disk
             return
         for peer in self._peers.values():
             peer.close()
@@ -188,16 +189,21 @@ class SharedMetrics:
     def merged(self) -> "Merged":
         """Return the values of all processes as one; what dead ones counted is folded into the retired sums."""
         with self._locked():
-            self._find_peers()
-            living: list[Peer] = []
-            dead: list[Peer] = []
-            for peer in self._peers.values():
-                peer.follow()
-                (living if peer.alive else dead).append(peer)
-            self._read_retired()
-            if dead:
-                self._retire(dead)
+            living = self._settle()
             return Merged.of(self._retired, living)
+
+    def _settle(self) -> list[Peer]:
+        """Bring peers and retired sums up to date; return the living."""
+        self._find_peers()
+        living: list[Peer] = []
+        dead: list[Peer] = []
+        for peer in self._peers.values():
+            peer.follow()
+            (living if peer.alive else dead).append(peer)
+        self._read_retired()
+        if dead:
+            self._retire(dead)
+        return living
 
     # --- processes that ended -----------------------------------------------------------------------------------
     def _read_retired(self) -> None:

@@ -8,6 +8,8 @@ import httpx
 import orjson
 import pytest
 from fastapi import APIRouter, FastAPI, HTTPException, WebSocket
+from hypothesis import given
+from hypothesis import strategies as st
 from opentelemetry import trace
 from opentelemetry.trace import SpanKind, StatusCode
 from starlette.responses import PlainTextResponse, StreamingResponse
@@ -16,7 +18,7 @@ from starlette.testclient import TestClient
 
 from pytake.telemetry import catalog, logging
 from pytake.telemetry import metrics as m
-from pytake.telemetry.http import FASTAPI_TELEMETRY_OFF, TelemetryMiddleware
+from pytake.telemetry.http import FASTAPI_TELEMETRY_OFF, TelemetryMiddleware, _remote
 from pytake.telemetry.logcontext import request_id
 from pytake.telemetry.routes import route_template
 from pytake.telemetry.settings import TelemetrySettings
@@ -281,6 +283,15 @@ def test_a_bad_traceparent_starts_a_new_trace(client: TestClient, spans: Spans, 
     assert client.get("/items/5", headers={"traceparent": header.encode("latin-1")}).status_code == 200
     (span,) = spans
     assert span.parent is None
+
+
+traceparents = st.binary(max_size=80) | st.from_regex(rb"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}(-.*)?")
+
+
+@given(traceparents, st.none() | st.binary(max_size=200))
+def test_any_header_is_a_parent_or_none(parent: bytes, state: bytes | None) -> None:
+    found = _remote(parent, state)
+    assert found is None or (found.is_valid and found.is_remote)
 
 
 def test_the_parents_decision_is_followed(client: TestClient, spans: Spans) -> None:

@@ -159,6 +159,17 @@ def test_the_files_of_dead_processes_are_removed(start: Start, tmp_path: Path) -
     assert len(list((tmp_path / "service").glob("*.series"))) == 1
 
 
+def test_workers_that_crash_unscraped_do_not_fill_the_disk(start: Start, tmp_path: Path) -> None:
+    (one,) = start(1)
+    for _ in range(2):
+        (other,) = start(1)
+        other.tell("count 1")
+        other.kill()
+    start(1)
+    assert len(list((tmp_path / "service").glob("*.values"))) == 2
+    assert one.scrape()[GET] == 2
+
+
 def test_a_crash_between_folding_and_unlinking_counts_nobody_twice(start: Start, tmp_path: Path) -> None:
     one, two = start(2)
     two.tell("count 5")
