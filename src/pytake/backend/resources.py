@@ -64,7 +64,6 @@ async def open_resources(settings: Settings, *, name: str) -> AsyncIterator[Reso
     """Open what a process needs and close it at the end. Nothing is connected to yet: a store may be down."""
     registry = load_registry(settings)
     configure_label("table", sorted(Base.metadata.tables))
-    configure_label("model", [settings.openai_model])
     engine = make_engine(settings, name=name)
     redis = make_redis(settings, name=name)
     http = httpx.AsyncClient(

@@ -9,7 +9,7 @@ Line = Annotated[
     str, StringConstraints(min_length=1, max_length=200, strip_whitespace=True, pattern=r"^[^\x00-\x1f\x7f]+$")
 ]
 """One line of text."""
-Words = Annotated[str, StringConstraints(min_length=1, max_length=4096, pattern=r"^[^\x00]*\S[^\x00]*$")]
+Words = Annotated[str, StringConstraints(min_length=1, max_length=4096, pattern=r"^[^\x00]*[^\x00\s][^\x00]*$")]
 """A message's text: up to WhatsApp's 4,096 characters."""
 Slug = Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")]
 """Name of a WhatsApp number in the instances file."""

@@ -190,7 +190,7 @@ def rows(resources: Resources) -> Rows:
 def until(rows: Rows) -> Callable[..., Awaitable[list[Any]]]:
     """``await until("select …")``: poll until the query has rows."""
 
-    async def wait(sql: str, within: float = 5.0, **values: Any) -> list[Any]:
+    async def wait(sql: str, within: float = 20.0, **values: Any) -> list[Any]:
         return await wait_until_async(lambda: rows(sql, **values), within, sql)
 
     return wait

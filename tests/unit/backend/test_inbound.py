@@ -18,7 +18,7 @@ async def test_a_duplicate_does_nothing_twice(api, worker, remote, until, rows) 
         await api.webhook(payload)
     await until("select 1 from messages where status = 'accepted'")
     await until("select 1 from conversations where due_at is null")
-    await wait_until_async(lambda: value(catalog.WEBHOOK_EVENTS, **labels) == before + 3, 5, "three duplicates")
+    await wait_until_async(lambda: value(catalog.WEBHOOK_EVENTS, **labels) == before + 3, 20, "three duplicates")
     assert [row.count for row in await rows("select count(*) from messages where direction = 'inbound'")] == [1]
     assert len(remote.sent) == 1
     assert len(await rows("select 1 from contacts")) == len(await rows("select 1 from conversations")) == 1

@@ -47,7 +47,7 @@ class Working:
 
 
 async def empty(streams) -> None:
-    await wait_until_async(lambda: _is_empty(streams), 5, "an empty queue")
+    await wait_until_async(lambda: _is_empty(streams), 20, "an empty queue")
 
 
 async def _is_empty(streams) -> bool:

@@ -34,7 +34,7 @@ def _soon(monkeypatch):
 async def test_metas_fault_is_tried_again(api, worker, remote, until) -> None:
     remote.send_replies = [lambda _: graph_error(131000, 500), lambda _: graph_error(2, 503)]
     await api.webhook(meta.text())
-    [send] = await until(SEND, state="accepted", within=8)
+    [send] = await until(SEND, state="accepted")
     assert send.attempt == 3
     assert len(remote.sent) == 1
 
@@ -111,7 +111,7 @@ async def test_a_time_out_is_a_doubt(api, worker, remote, until) -> None:
     worker.resources.settings.in_doubt_grace = 60
     remote.send_replies = [lambda _: _blocking()]
     await api.webhook(meta.text())
-    [send] = await until(SEND, state="in_doubt", within=8)
+    [send] = await until(SEND, state="in_doubt")
     assert "ReadTimeout" in send.last_error
 
 
@@ -145,7 +145,7 @@ async def test_no_connection_is_no_doubt(api, worker, remote, until, resources) 
     [send] = await until("select * from sends where state = 'queued' and attempt > 0")
     assert "ConnectError" in send.last_error
     resources.graph.base_url = right
-    await until(SEND, state="accepted", within=8)
+    await until(SEND, state="accepted")
 
 
 async def test_two_messages_keep_their_order(api, worker, remote, until) -> None:
@@ -156,7 +156,7 @@ async def test_two_messages_keep_their_order(api, worker, remote, until) -> None
         path = f"/api/v1/conversations/{conversation.id}/messages"
         answer = await api.post(path, {"type": "text", "text": f"number {number}"})
         assert answer.status_code == 202, answer.text
-    await until("select 1 from sends where state = 'accepted' having count(*) = 4", within=8)
+    await until("select 1 from sends where state = 'accepted' having count(*) = 4")
     assert [body["text"]["body"] for body in remote.sent][-3:] == ["number 0", "number 1", "number 2"]
 
 

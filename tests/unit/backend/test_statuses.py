@@ -63,7 +63,7 @@ async def test_a_duplicate_status_is_counted_as_one(api, sent, until) -> None:
     before = value(catalog.WEBHOOK_EVENTS, **labels)
     for _ in range(3):
         await api.webhook(meta.status(sent.wamid, "sent"))
-    await wait_until_async(lambda: value(catalog.WEBHOOK_EVENTS, **labels) == before + 2, 5, "two duplicates")
+    await wait_until_async(lambda: value(catalog.WEBHOOK_EVENTS, **labels) == before + 2, 20, "two duplicates")
 
 
 async def test_the_cost_is_counted_once_at_delivery(api, sent, until, rows) -> None:
@@ -106,7 +106,7 @@ async def test_a_status_of_somebody_elses_message_is_let_go(api, worker, monkeyp
     labels = {"field": WebhookField.STATUSES, "outcome": WebhookOutcome.IGNORED}
     before = value(catalog.WEBHOOK_EVENTS, **labels)
     await api.webhook(meta.status("wamid.unknown", "sent"))
-    await wait_until_async(lambda: value(catalog.WEBHOOK_EVENTS, **labels) == before + 1, 5, "the status to be ignored")
+    await wait_until_async(lambda: value(catalog.WEBHOOK_EVENTS, **labels) == before + 1, 20, "the status to be ignored")
 
 
 async def test_our_id_of_another_number_settles_nothing(api, sent, until, rows, monkeypatch) -> None:

@@ -23,6 +23,7 @@ from pytake.telemetry import catalog
 from pytake.telemetry.costs import AiUsage, ai_cost
 from pytake.telemetry.labels import AiOperation, ApiStatus, HandoverReason, RateLimitResource, TokenType
 from pytake.telemetry.logging import get_logger
+from pytake.telemetry.metrics import configure_label
 from pytake.telemetry.tracing import SpanKind, inject, span
 
 log = get_logger(__name__)
@@ -62,6 +63,7 @@ class AiClient:
     def __init__(self, settings: Settings, *, breaker: Breaker | None = None) -> None:
         self.settings = settings
         self.model = settings.openai_model
+        configure_label("model", [self.model])
         self.breaker = breaker or Breaker(settings.ai_breaker_threshold, settings.ai_breaker_seconds)
         self._client = openai.AsyncOpenAI(
             api_key=settings.openai_api_key.get_secret_value() or "unset",

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, Query, Security
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 from sqlalchemy import select
 
 from pytake.backend.alerts.service import store_notification
@@ -26,6 +26,16 @@ Texts = dict[
 ]
 
 
+def _only_text(value: object) -> object:
+    """Refuse numbers, which pydantic would take for Unix time."""
+    if not isinstance(value, str):
+        raise ValueError("must be text (RFC 3339)")
+    return value
+
+
+Moment = Annotated[AwareDatetime, BeforeValidator(_only_text)]
+
+
 class AlertIn(BaseModel):
     """One alert as Alertmanager sends it."""
 
@@ -34,8 +44,8 @@ class AlertIn(BaseModel):
     status: AlertState
     labels: Texts
     annotations: Texts = {}
-    starts_at: AwareDatetime = Field(alias="startsAt")
-    ends_at: AwareDatetime | None = Field(None, alias="endsAt")
+    starts_at: Moment = Field(alias="startsAt")
+    ends_at: Moment | None = Field(None, alias="endsAt")
     generator_url: Annotated[str, StringConstraints(max_length=2000, pattern=r"^[^\x00]*$")] = Field(
         "", alias="generatorURL"
     )
@@ -77,7 +87,7 @@ class AlertRead(BaseModel):
     received_at: datetime
 
 
-@router.post("/webhooks/alerts", responses=responses(401, 413, 422, 503))
+@router.post("/webhooks/alerts", responses=responses(400, 401, 413, 422, 503))
 async def receive_alerts(
     resources: ResourcesDep,
     body: Notification,

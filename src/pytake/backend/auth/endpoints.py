@@ -69,7 +69,7 @@ async def list_api_keys(
         return await page(session, select(ApiKey), ApiKey.id, ApiKeyRead, limit, cursor)
 
 
-@router.post("/api-keys", status_code=201, responses=responses(401, 403, 422, 503))
+@router.post("/api-keys", status_code=201, responses=responses(400, 401, 403, 413, 422, 503))
 async def create_api_key(_: Admin, resources: ResourcesDep, body: ApiKeyCreate) -> ApiKeyCreated:
     """Create an API key. The answer is the only place where it is shown."""
     key = new_key()

@@ -92,7 +92,7 @@ async def get_conversation(_: Reader, resources: ResourcesDep, conversation_id: 
         return ConversationRead.model_validate(await load(session, conversation_id))
 
 
-@router.patch("/{conversation_id}", responses=responses(401, 403, 404, 409, 422, 503))
+@router.patch("/{conversation_id}", responses=responses(400, 401, 403, 404, 409, 413, 422, 503))
 async def change_conversation(
     _: Agent, resources: ResourcesDep, conversation_id: UUID, body: ConversationChange
 ) -> ConversationRead:

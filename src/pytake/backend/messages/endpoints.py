@@ -129,7 +129,7 @@ async def list_messages(
 @router.post(
     "/conversations/{conversation_id}/messages",
     status_code=202,
-    responses=_SENT_BEFORE | responses(401, 403, 404, 409, 422, 503),
+    responses=_SENT_BEFORE | responses(400, 401, 403, 404, 409, 413, 422, 503),
 )
 async def send_in(
     principal: Agent,
@@ -149,7 +149,7 @@ async def send_in(
 @router.post(
     "/messages",
     status_code=202,
-    responses=_SENT_BEFORE | responses(401, 403, 404, 409, 422, 503),
+    responses=_SENT_BEFORE | responses(400, 401, 403, 404, 409, 413, 422, 503),
 )
 async def send_to(
     principal: Agent,
