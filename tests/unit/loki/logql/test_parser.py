@@ -2,7 +2,7 @@
 
 import pytest
 
-from pytake.embedded.loki.logql import LogQLError, ParseError, format_query, parse, selectors
+from pytake.embedded.loki.logql import LogQLError, ParseError, UnsupportedQuery, format_query, parse, selectors
 from pytake.embedded.loki.logql import ast as a
 from pytake.embedded.loki.logql.printer import WIDTH
 
@@ -282,9 +282,7 @@ NO_MATCHER = (
         ("{a='b'}", "parse error at line 1, col 4: invalid char literal"),
         ('{a="b"} |= "x', "parse error at line 1, col 12: literal not terminated"),
         ('{a="b"}\n|= 5', "parse error at line 2, col 4: syntax error: unexpected NUMBER, expecting STRING or ip"),
-        ('{a="b"} | distinct x', "parse error at line 1, col 20: syntax error: unexpected IDENTIFIER"),
         ('{a="b"} | json | unwrap x', "parse error at line 1, col 25: syntax error: unexpected unwrap"),
-        ('rate({a="b"}[5m] @ 5)', "parse error at line 1, col 18: syntax error: unexpected '@'"),
         ('{a="b"} | regexp "x"', "parse error : at least one named capture must be supplied"),
         ('{a="b"} | regexp "(?P<x>a)("', "parse error : error parsing regexp: missing ): (?P<x>a)(: `(?P<x>a)(`"),
         (
@@ -330,6 +328,24 @@ def test_refusals(text: str, message: str) -> None:
     with pytest.raises(ParseError) as problem:
         parse(text)
     assert (str(problem.value), problem.value.status) == (message, 400)
+
+
+@pytest.mark.parametrize(
+    ("text", "construct", "place"),
+    [
+        ('{a="b"} | distinct x', "distinct", "line 1, col 20"),
+        ('rate({a="b"}[5m] @ 5)', "@", "line 1, col 18"),
+        ('count_values("v", rate({a="b"}[5m]))', "count_values", "line 1, col 1"),
+        ('sum(\n increase({a="b"}[5m]))', "increase", "line 2, col 2"),
+        ('absent(rate({a="b"}[5m]))', "absent", "line 1, col 1"),
+    ],
+)
+def test_constructs_of_other_languages_are_refused_by_name(text: str, construct: str, place: str) -> None:
+    with pytest.raises(UnsupportedQuery) as problem:
+        parse(text)
+    assert problem.value.construct == construct
+    assert str(problem.value).startswith(f"parse error at {place}: syntax error: unexpected ")
+    assert f"'{construct}' is not supported; " in str(problem.value)
 
 
 def test_a_text_that_is_too_long_is_refused() -> None:

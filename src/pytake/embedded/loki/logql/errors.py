@@ -18,12 +18,12 @@ class ParseError(LogQLError):
         super().__init__(f"parse error {place}{message}")
 
 
-class UnsupportedQuery(LogQLError):  # noqa: N818 - the project's one name for "refused by name"
-    """The construct is LogQL that this engine refuses by name."""
+class UnsupportedQuery(ParseError):  # noqa: N818 - the project's one name for "refused by name"
+    """The construct belongs to another query language or to another Loki, and is refused by name."""
 
-    def __init__(self, construct: str, hint: str = "see docs/embedded/loki.md for what is answered") -> None:
+    def __init__(self, construct: str, hint: str, problem: ParseError) -> None:
         self.construct = construct
-        super().__init__(f"not supported: {construct}; {hint}")
+        super().__init__(f"{problem.message}: '{construct}' is not supported; {hint}", problem.line, problem.col)
 
 
 class PipelineError(LogQLError):

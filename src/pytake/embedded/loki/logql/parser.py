@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -12,7 +13,7 @@ from lark.exceptions import VisitError
 
 from pytake.embedded.loki.logql import ast, check
 from pytake.embedded.loki.logql.ast import Expr
-from pytake.embedded.loki.logql.errors import LogQLError, ParseError
+from pytake.embedded.loki.logql.errors import LogQLError, ParseError, UnsupportedQuery
 from pytake.embedded.loki.logql.lexer import QueryLexer, position
 
 Args = list[Any]
@@ -297,11 +298,47 @@ def parse(text: str) -> Expr:
         tree = _lark().parse(text)
         return _build().transform(tree)  # type: ignore[no-any-return]  # start() gives an Expr
     except UnexpectedToken as problem:
-        raise _syntax_error(text, problem) from None
+        raise named(text, _syntax_error(text, problem)) from None
+    except ParseError as problem:
+        raise named(text, problem) from None
     except VisitError as problem:
         if isinstance(problem.orig_exc, LogQLError):
             raise problem.orig_exc from None
         raise
+
+
+_ELSEWHERE = {
+    "distinct": "Loki took it back before release 2.9.2; group in a metric query instead",
+    "count_values": "LogQL has no such aggregation; count lines by a label instead",
+    "quantile": "LogQL has no quantile over series; use quantile_over_time on an unwrapped label",
+    "group": "LogQL has no such aggregation; use count",
+    "limitk": "LogQL has no such aggregation; use topk",
+    "limit_ratio": "LogQL has no such aggregation; use topk",
+    "increase": "LogQL counts lines; use count_over_time, or sum_over_time on an unwrapped label",
+    "irate": "use rate",
+    "delta": "use last_over_time - first_over_time on an unwrapped label",
+    "histogram_quantile": "LogQL has no histograms; use quantile_over_time on an unwrapped label",
+    "label_join": "use label_replace or label_format",
+    "absent": "use absent_over_time",
+    "time": "LogQL has no clock of its own; templates have now",
+    "sample": "LogQL has no sampling stage",
+    "@": "LogQL has no @ modifier; ask for the time with the query's parameters, or use offset",
+}
+_WORD = re.compile(r"@|[A-Za-z_][A-Za-z0-9_]*")
+
+
+def named(text: str, problem: ParseError) -> ParseError:
+    """The problem, or a refusal by name where the text at its place is a construct that people bring from elsewhere."""
+    if not problem.line:
+        return problem
+    lines = text.split("\n")
+    words = list(_WORD.finditer(lines[problem.line - 1]))
+    here = [word[0] for word in words if word.start() == problem.col - 1]
+    before = [word[0] for word in words if word.end() < problem.col][-1:]
+    for word in here + before:
+        if word in _ELSEWHERE:
+            return UnsupportedQuery(word, _ELSEWHERE[word], problem)
+    return problem
 
 
 _ORDER = [
