@@ -52,9 +52,13 @@ def send_http(port: int, path: str, kind: str, bodies: list[bytes]) -> float:
         connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
         while (number := next(numbers)) < len(bodies):
             while True:
-                connection.request("POST", path, bodies[number], {"content-type": kind})
-                answer = connection.getresponse()
-                answer.read()
+                try:
+                    connection.request("POST", path, bodies[number], {"content-type": kind})
+                    answer = connection.getresponse()
+                    answer.read()
+                except (ConnectionError, http.client.HTTPException):  # the server closes connections that idle
+                    connection.close()
+                    continue
                 if answer.status in (200, 202):
                     break
                 if answer.status != 503:
