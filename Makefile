@@ -42,6 +42,7 @@ test-all: setup ## every test, the slow ones too
 generate:: ## make the generated files again (CI fails when they differ)
 	$(PY) -m pytake.checks.docs_metrics
 	$(PY) -m pytake.checks.docs_settings
+	$(PY) -m pytake.stack.dashboards.build
 	$(PY) -m pytake.checks.slo
 
 BENCHES := webhook_ack.py telemetry_cost.py metrics_page.py rules_cost.py promtail_ship.py loki_ingest.py loki_query.py \
