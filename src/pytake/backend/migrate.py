@@ -9,10 +9,9 @@ from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy import text
+from sqlalchemy.exc import ProgrammingError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from pytake.backend.settings import get_settings
@@ -42,12 +41,12 @@ def newest_revision() -> str:
 
 async def current_revision(engine: AsyncEngine) -> str | None:
     """The revision that the database has; ``None`` before the first migration."""
-
-    def read(connection: Connection) -> str | None:
-        return MigrationContext.configure(connection).get_current_revision()
-
     async with engine.connect() as connection:
-        return await connection.run_sync(read)
+        try:
+            revision: str | None = await connection.scalar(text("SELECT version_num FROM alembic_version"))
+        except ProgrammingError:
+            return None
+    return revision
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -63,7 +63,7 @@ def make_redis(settings: Settings, *, name: str) -> Redis:
 async def open_resources(settings: Settings, *, name: str) -> AsyncIterator[Resources]:
     """Open what a process needs and close it at the end. Nothing is connected to yet: a store may be down."""
     registry = load_registry(settings)
-    configure_label("table", sorted(Base.metadata.tables))
+    configure_label("table", [*sorted(Base.metadata.tables), "alembic_version"])
     engine = make_engine(settings, name=name)
     redis = make_redis(settings, name=name)
     http = httpx.AsyncClient(

@@ -106,7 +106,9 @@ async def test_a_status_of_somebody_elses_message_is_let_go(api, worker, monkeyp
     labels = {"field": WebhookField.STATUSES, "outcome": WebhookOutcome.IGNORED}
     before = value(catalog.WEBHOOK_EVENTS, **labels)
     await api.webhook(meta.status("wamid.unknown", "sent"))
-    await wait_until_async(lambda: value(catalog.WEBHOOK_EVENTS, **labels) == before + 1, 20, "the status to be ignored")
+    await wait_until_async(
+        lambda: value(catalog.WEBHOOK_EVENTS, **labels) == before + 1, 20, "the status to be ignored"
+    )
 
 
 async def test_our_id_of_another_number_settles_nothing(api, sent, until, rows, monkeypatch) -> None:

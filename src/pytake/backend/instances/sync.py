@@ -64,11 +64,12 @@ async def _look(resources: Resources, one: InstanceConfig, *, expired: bool) -> 
     words = number.whatsapp_business_manager_messaging_limit or number.messaging_limit_tier
     limit, unlimited = limit_of(words)
     change: dict[str, Any] = {
-        "quality": quality_of(number.quality_rating),
         "throughput": clean((number.throughput or {}).get("level"), 32),
         "token_expires_at": from_unix(expiry) if expiry else None,
         "polled_at": now(),
     }
+    if number.quality_rating is not None:
+        change["quality"] = quality_of(number.quality_rating)
     if limit is not None or unlimited:
         change |= {"messaging_limit": limit, "messaging_unlimited": unlimited}
     if str(number.status).upper() in ("BANNED", "FLAGGED", "RESTRICTED"):
