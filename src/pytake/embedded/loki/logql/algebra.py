@@ -9,7 +9,7 @@ from pytake.embedded.loki.logql import ast, regex
 from pytake.embedded.loki.logql.ast import BinaryOp, VectorOp
 from pytake.embedded.loki.logql.errors import MatchingError
 from pytake.embedded.loki.logql.gostrings import quote
-from pytake.embedded.loki.logql.ranges import variance
+from pytake.embedded.loki.logql.ranges import largest, smallest, total, variance
 from pytake.embedded.loki.logql.rows import Labels
 
 Vector = list[tuple[Labels, float]]
@@ -61,10 +61,10 @@ def _vector(value: Value) -> Vector:
 
 # --------------------------------------------------------------------------------------------------------- aggregations
 _FOLD: Mapping[VectorOp, Callable[[list[float]], float]] = {
-    VectorOp.SUM: math.fsum,
-    VectorOp.AVG: lambda values: math.fsum(values) / len(values),
-    VectorOp.MIN: min,
-    VectorOp.MAX: max,
+    VectorOp.SUM: total,
+    VectorOp.AVG: lambda values: total(values) / len(values),
+    VectorOp.MIN: smallest,
+    VectorOp.MAX: largest,
     VectorOp.COUNT: lambda values: float(len(values)),
     VectorOp.STDVAR: variance,
     VectorOp.STDDEV: lambda values: math.sqrt(variance(values)),
@@ -80,19 +80,12 @@ def aggregate(expr: ast.VectorAggregation, vector: Vector) -> Vector:
         groups.setdefault(group_labels(labels, expr.grouping), []).append((labels, value))
     if expr.op in _FOLD:
         fold = _FOLD[expr.op]
-        return [(labels, _safe(fold, [value for _, value in members])) for labels, members in groups.items()]
+        return [(labels, fold([value for _, value in members])) for labels, members in groups.items()]
     largest = expr.op is not VectorOp.BOTTOMK
     kept: Vector = []
     for members in groups.values():
         kept += order(members, descending=largest)[: expr.param]
     return kept
-
-
-def _safe(fold: Callable[[list[float]], float], values: list[float]) -> float:
-    try:
-        return fold(values)
-    except (ValueError, OverflowError):  # infinities of both signs have no sum
-        return math.nan
 
 
 def order(vector: Vector, *, descending: bool) -> Vector:

@@ -10,7 +10,7 @@ from pytake.embedded.loki.logql.ast import RangeOp
 from pytake.embedded.loki.logql.errors import LogQLError, SeriesLimit
 from pytake.embedded.loki.logql.meta import metadata
 from pytake.embedded.loki.logql.plan import topped_of, unreduced_of, without_injected
-from pytake.embedded.loki.logql.ranges import slide
+from pytake.embedded.loki.logql.ranges import Samples
 from pytake.embedded.loki.logql.reference import absent_labels, find_injected
 from pytake.embedded.loki.logql.rows import Execute, Labels, Limits, Series
 from pytake.embedded.loki.logql.samples import Extractor
@@ -124,7 +124,7 @@ class _Query:
         extractor = Extractor(agg, injected)
         if agg.op is RangeOp.ABSENT:
             extractor.grouping = ast.Grouping(())
-        samples: dict[Labels, list[tuple[int, float]]] = {}
+        samples: dict[Labels, Samples] = {}
         last, step = end - 1, self.steps.step
         gaps = self.steps.count > 1 and agg.range < step
         while rows := cursor.fetchmany(PAGE):
@@ -135,12 +135,12 @@ class _Query:
                     continue
                 sample = extractor.sample(ts, line, streams[sid], metadata(meta, level))
                 if sample is not None:
-                    samples.setdefault(sample[0], []).append((ts, sample[1]))
+                    samples.setdefault(sample[0], Samples()).add(ts, sample[1])
         self._check_size(agg, len(samples))
         times = [self.steps.at(index) for index in range(self.steps.count)]
         index = {at: number for number, at in enumerate(times)}
         return {
-            labels: {index[at]: value for at, value in slide(agg, found, times)} for labels, found in samples.items()
+            labels: {index[at]: value for at, value in found.slide(agg, times)} for labels, found in samples.items()
         }
 
     def _check_size(self, agg: ast.RangeAggregation, series: int) -> None:

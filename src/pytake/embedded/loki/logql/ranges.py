@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import itertools
 import math
+from array import array
 from bisect import bisect_right
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import numpy as np
 
 from pytake.embedded.loki.logql.ast import RangeAggregation, RangeOp
 
@@ -33,10 +37,29 @@ def quantile(q: float, values: Sequence[float]) -> float:
     return ordered[low] * (1 - weight) + ordered[high] * weight
 
 
+def total(values: Iterable[float]) -> float:
+    """The sum, exact where it is finite."""
+    values = list(values)
+    try:
+        return math.fsum(values)
+    except (ValueError, OverflowError):  # infinities of both signs, or too large
+        return sum(values)
+
+
+def smallest(values: Sequence[float]) -> float:
+    """The minimum; NaN only where there is nothing else."""
+    return min((value for value in values if not math.isnan(value)), default=math.nan)
+
+
+def largest(values: Sequence[float]) -> float:
+    """The maximum; NaN only where there is nothing else."""
+    return max((value for value in values if not math.isnan(value)), default=math.nan)
+
+
 def variance(values: Sequence[float]) -> float:
     """Population variance."""
-    mean = math.fsum(values) / len(values)
-    return math.fsum((value - mean) ** 2 for value in values) / len(values)
+    mean = total(values) / len(values)
+    return total((value - mean) * (value - mean) for value in values) / len(values)
 
 
 def counter_rate(window: Window, start: int, end: int) -> float:
@@ -68,13 +91,13 @@ def window_function(agg: RangeAggregation) -> Callable[[Window, int, int], float
     q = agg.param if agg.param is not None else 0.0
     functions: dict[RangeOp, Callable[[Window, int, int], float]] = {
         RangeOp.COUNT: lambda w, s, e: float(len(w)),
-        RangeOp.RATE: lambda w, s, e: math.fsum(v for _, v in w) / seconds,
-        RangeOp.BYTES: lambda w, s, e: math.fsum(v for _, v in w),
-        RangeOp.BYTES_RATE: lambda w, s, e: math.fsum(v for _, v in w) / seconds,
-        RangeOp.SUM: lambda w, s, e: math.fsum(v for _, v in w),
-        RangeOp.AVG: lambda w, s, e: math.fsum(v for _, v in w) / len(w),
-        RangeOp.MIN: lambda w, s, e: min(v for _, v in w),
-        RangeOp.MAX: lambda w, s, e: max(v for _, v in w),
+        RangeOp.RATE: lambda w, s, e: total(v for _, v in w) / seconds,
+        RangeOp.BYTES: lambda w, s, e: total(v for _, v in w),
+        RangeOp.BYTES_RATE: lambda w, s, e: total(v for _, v in w) / seconds,
+        RangeOp.SUM: lambda w, s, e: total(v for _, v in w),
+        RangeOp.AVG: lambda w, s, e: total(v for _, v in w) / len(w),
+        RangeOp.MIN: lambda w, s, e: smallest([v for _, v in w]),
+        RangeOp.MAX: lambda w, s, e: largest([v for _, v in w]),
         RangeOp.STDVAR: lambda w, s, e: variance([v for _, v in w]),
         RangeOp.STDDEV: lambda w, s, e: math.sqrt(variance([v for _, v in w])),
         RangeOp.QUANTILE: lambda w, s, e: quantile(q, [v for _, v in w]),
@@ -84,6 +107,46 @@ def window_function(agg: RangeAggregation) -> Callable[[Window, int, int], float
         RangeOp.ABSENT: lambda w, s, e: 1.0,
     }
     return functions[agg.op]
+
+
+class Samples:
+    """The samples of one series, 16 bytes each."""
+
+    __slots__ = ("times", "values")
+
+    def __init__(self) -> None:
+        self.times, self.values = array("q"), array("d")
+
+    def add(self, ts: int, value: float) -> None:
+        """One more sample, in any order."""
+        self.times.append(ts)
+        self.values.append(value)
+
+    def slide(self, agg: RangeAggregation, steps: Sequence[int]) -> list[tuple[int, float]]:
+        """As `slide`, in arrays where the function allows it."""
+        fold = _ARRAYS.get(agg.op)
+        if fold is None:
+            return slide(agg, list(zip(self.times, self.values, strict=True)), steps)
+        times = np.frombuffer(self.times, np.int64)
+        order = np.argsort(times, kind="stable")
+        times, values = times[order], np.frombuffer(self.values, np.float64)[order]
+        ends = np.asarray(steps, np.int64) - agg.offset
+        low, high = np.searchsorted(times, ends - agg.range, "right"), np.searchsorted(times, ends, "right")
+        scale = agg.range / SECOND if agg.op in (RangeOp.RATE, RangeOp.BYTES_RATE) else 1.0
+        return [(step, float(fold(values[a:b])) / scale) for step, a, b in zip(steps, low, high, strict=True) if b > a]
+
+
+_ARRAYS: dict[RangeOp, Callable[[Any], Any]] = {
+    RangeOp.COUNT: len,
+    RangeOp.ABSENT: len,
+    RangeOp.RATE: np.sum,
+    RangeOp.BYTES: np.sum,
+    RangeOp.BYTES_RATE: np.sum,
+    RangeOp.SUM: np.sum,
+    RangeOp.AVG: np.mean,
+    RangeOp.MIN: np.fmin.reduce,
+    RangeOp.MAX: np.fmax.reduce,
+}
 
 
 def slide(agg: RangeAggregation, samples: list[Sample], steps: Sequence[int]) -> list[tuple[int, float]]:

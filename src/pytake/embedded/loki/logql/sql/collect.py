@@ -12,6 +12,8 @@ from pytake.embedded.loki.logql.errors import LogQLError
 from pytake.embedded.loki.logql.rows import Labels
 from pytake.embedded.loki.logql.sql.leaf import Leaf
 
+MAX_POINTS = 1_000_000
+"""Values (or buckets of them) of one range aggregation, about 200 bytes each, that a query may hold."""
 Points = dict[int, float]
 """Values by step index."""
 
@@ -23,6 +25,7 @@ class Collector:
         self.leaf, self.cap, self.problem = leaf, cap, problem
         self.fold = leaf.fold
         self.failed = self.unsure = False
+        self._points = 0
         self._names: dict[tuple[Any, ...], Labels] = {}
         self._states: dict[Labels, dict[int, Sequence[Any]]] = {}
 
@@ -43,9 +46,18 @@ class Collector:
                 continue
             steps = states.setdefault(labels, {})
             known = steps.get(row[0])
-            steps[row[0]] = state if known is None else self.fold.combine(known, state)
+            if known is None:
+                steps[row[0]] = state
+                self._points += 1
+            else:
+                steps[row[0]] = self.fold.combine(known, state)
         if len(states) > self.cap:
             raise self.problem
+        if self._points > MAX_POINTS or (self.leaf.wide and len(states) * self.leaf.steps.count > MAX_POINTS):
+            raise LogQLError(
+                f"{self.leaf.agg.op} would hold more than {MAX_POINTS} points in memory; group by labels with fewer "
+                "values, ask for fewer steps or shorten the time range"
+            )
 
     def series(self) -> dict[Labels, Points]:
         """Values by series and step."""
