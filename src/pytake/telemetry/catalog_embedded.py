@@ -146,7 +146,7 @@ JAEGER_SEGMENT_SPANS = gauge("pytake_jaeger_segment_spans", "Spans in segments."
 JAEGER_HOT_SPANS = gauge("pytake_jaeger_hot_spans", "Spans in memory and in the log only.")
 JAEGER_LOG_BYTES = gauge("pytake_jaeger_log_bytes", "Bytes of the write-ahead log.")
 JAEGER_PENDING_BYTES = gauge("pytake_jaeger_pending_bytes", "Bytes of requests that are not indexed yet.")
-# Counted a batch at a time in pytake.embedded.jaeger.spanmetrics, with the buckets and labels of the configuration file.
+# Counted a batch at a time in pytake.embedded.jaeger.spanmetrics, with the configuration file's buckets and labels.
 JAEGER_SPAN_CALLS = counter(
     "traces_span_metrics_calls_total", "Spans by service, operation, kind and status.",
     labels={"service_name": NAMES, "span_name": NAMES, "span_kind": NAMES, "status_code": NAMES}, budget=2000,
