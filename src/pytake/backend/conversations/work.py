@@ -16,12 +16,13 @@ from pytake.backend.clock import now
 from pytake.backend.database.models import Conversation, Message, Send
 from pytake.backend.messages.sending import send_message
 from pytake.backend.queue.failures import Postpone
+from pytake.backend.queue.spans import job_span
 from pytake.backend.queue.streams import Job
 from pytake.backend.resources import Resources
 from pytake.backend.whatsapp.pacing import Pacer
 from pytake.telemetry.labels import JobOutcome
 from pytake.telemetry.logging import get_logger, log_fields
-from pytake.telemetry.tracing import SpanKind, extract, span
+from pytake.telemetry.tracing import extract
 
 log = get_logger(__name__)
 BUSY_DELAY = 0.5
@@ -47,7 +48,7 @@ class ConversationWork:
             "pytake.conversation.id": str(conversation_id),
         }
         with (
-            span("work on conversation", kind=SpanKind.CONSUMER, attributes=attributes, context=extract(job.fields)),
+            job_span("work on conversation", attributes=attributes, context=extract(job.fields)),
             log_fields(job_id=job.id, conversation_id=str(conversation_id)),
         ):
             started = await self._take(conversation_id, owner)

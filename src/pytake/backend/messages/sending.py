@@ -23,6 +23,7 @@ from pytake.backend.instances.registry import InstanceConfig
 from pytake.backend.messages.acceptance import accept
 from pytake.backend.messages.states import describe, enter, opaque_data
 from pytake.backend.queue.failures import Postpone, through_outages
+from pytake.backend.queue.spans import job_span
 from pytake.backend.resources import Resources
 from pytake.backend.whatsapp.client import GraphError, InDoubt, NotReached, Recipient, Refused
 from pytake.backend.whatsapp.codes import Retry
@@ -31,7 +32,7 @@ from pytake.telemetry import catalog
 from pytake.telemetry.labels import AccountState, Cause, HandoverReason, MessageStatus, SocketMessage
 from pytake.telemetry.logging import get_logger
 from pytake.telemetry.metrics import state_set
-from pytake.telemetry.tracing import SpanKind, extract, inject, span
+from pytake.telemetry.tracing import SpanKind, extract, inject
 
 log = get_logger(__name__)
 LONGEST_WAIT = 3.0
@@ -75,7 +76,7 @@ async def send_message(resources: Resources, pacer: Pacer, message_id: UUID) -> 
     if instance is None:
         await _fail(resources, message_id, None, Cause.OURS, "the number is not in the instances file any more")
         return
-    with span(
+    with job_span(
         "send message",
         kind=SpanKind.PRODUCER,
         attributes={

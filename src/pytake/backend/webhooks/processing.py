@@ -3,6 +3,7 @@
 from pytake.backend.messages.inbound import store_message
 from pytake.backend.messages.states import read_opaque
 from pytake.backend.messages.statuses import apply_status
+from pytake.backend.queue.spans import job_span
 from pytake.backend.queue.streams import Job
 from pytake.backend.resources import Resources
 from pytake.backend.webhooks.account import apply_platform_event
@@ -10,7 +11,7 @@ from pytake.backend.webhooks.events import WebhookEvent
 from pytake.telemetry.catalog import WEBHOOK_EVENTS
 from pytake.telemetry.labels import JobOutcome, WebhookField, WebhookOutcome
 from pytake.telemetry.logging import log_fields
-from pytake.telemetry.tracing import SpanKind, extract, link, span
+from pytake.telemetry.tracing import extract, link
 
 
 async def process_webhook(resources: Resources, job: Job) -> JobOutcome:
@@ -27,9 +28,8 @@ async def process_webhook(resources: Resources, job: Job) -> JobOutcome:
     origin = _sender(event)
     carrier = {"traceparent": origin} if origin else job.fields
     with (
-        span(
+        job_span(
             f"process {event.field.value}",
-            kind=SpanKind.CONSUMER,
             attributes=attributes,
             context=extract(carrier),
             links=link(job.fields) if origin else None,
