@@ -270,7 +270,7 @@ def same(left: Sequence[Series], right: Sequence[Series]) -> bool:
 
 
 relaxed = settings(
-    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
 )
 
 
@@ -309,7 +309,7 @@ def test_metric_query_answers_as_the_reference(lines: list[Line], text: str, ste
     source.close()
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=120, deadline=None)
 @given(text=st.one_of(log_queries(), metric_queries()))
 def test_printing_and_parsing_a_query_gives_it_back(text: str) -> None:
     expr = parse(text)
