@@ -99,9 +99,10 @@ def test_retention_by_size_drops_the_oldest(make_kit: MakeKit) -> None:
 
 def test_deletes_hide_at_once_and_rewrite_later(make_kit: MakeKit) -> None:
     kit = make_kit(delete_cancel_period=3600.0)
-    kit.push([(NOW, "secret one"), (NOW + 1, "fine"), (NOW + HOUR // 2, "secret late")])
-    kit.push([(NOW, "secret elsewhere")], {"job": "other"})
-    kit.deletes.add("fake", '{job="test"} |= "secret"', NOW, NOW + SECOND)
+    at = NOW - HOUR
+    kit.push([(at, "secret one"), (at + 1, "fine"), (at + HOUR // 2, "secret late")])
+    kit.push([(at, "secret elsewhere")], {"job": "other"})
+    kit.deletes.add("fake", '{job="test"} |= "secret"', at, at + SECOND)
     assert kit.lines() == ["secret elsewhere", "fine", "secret late"]
     kit.compactor.apply_deletes(time.time_ns())
     assert kit.deletes.listing("fake")[0]["status"] == "received"

@@ -39,8 +39,10 @@ class Segment:
     """Streams: id, rows, bytes."""
     level: int = 0
     """0 from a flush, 1 compacted."""
-    paths: tuple[tuple[str, str], ...] = ()
-    """JSON paths seen while writing: label, path."""
+    has_meta: bool = True
+    """Whether some row has structured metadata."""
+    all_json: bool = False
+    """Whether every line is a JSON object."""
 
 
 @dataclass(slots=True)
@@ -59,7 +61,6 @@ def parse_segment(data: dict[str, Any]) -> Segment:
     """A segment of its JSON form."""
     data["columns"] = tuple(data["columns"])
     data["sids"] = tuple(tuple(item) for item in data["sids"])
-    data["paths"] = tuple(tuple(item) for item in data.get("paths", ()))
     return Segment(**data)
 
 

@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
@@ -77,6 +77,7 @@ class SegmentWriter:
         )
         self._schema = schema
         self._start, self._end, self._rows, self._bytes = 2**63 - 1, -(2**63), 0, 0
+        self._has_meta, self._all_json = False, True
         self._streams: dict[int, list[int]] = {}
         self._ids = ids.Builder() if level else None
 
@@ -93,7 +94,9 @@ class SegmentWriter:
         self._start, self._end = min(self._start, first), max(self._end, last)
         self._rows += len(part)
         sizes = pc.binary_length(part.column("line")).to_numpy().astype(np.int64)
+        self._all_json = self._all_json and bool(pc.all(part.column("json_ok")).as_py())
         if part.column("meta").null_count < len(part):
+            self._has_meta = True
             sizes = sizes + pc.fill_null(pc.binary_length(part.column("meta")), 0).to_numpy()
         self._bytes += int(sizes.sum())
         sids = part.column("sid").to_numpy()
@@ -106,7 +109,7 @@ class SegmentWriter:
         if self._ids is not None:
             self._ids.add(part.column("line"), first, last)
 
-    def finish(self, paths: Iterable[tuple[str, str]] = (), extra: dict[str, Any] | None = None) -> Segment:
+    def finish(self, extra: dict[str, Any] | None = None) -> Segment:
         """Close, sync and name the file; raises :class:`OSError` (and leaves nothing) when the disk refuses."""
         segment = Segment(
             name=self._name,
@@ -119,7 +122,8 @@ class SegmentWriter:
             columns=self._labels,
             sids=tuple((sid, rows, size) for sid, (rows, size) in sorted(self._streams.items())),
             level=self._level,
-            paths=tuple(paths),
+            has_meta=self._has_meta,
+            all_json=self._all_json,
         )
         try:
             about = orjson.dumps({**asdict(segment), **(extra or {})})

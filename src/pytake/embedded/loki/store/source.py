@@ -9,6 +9,7 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
+from pytake.embedded.loki.batch import pc
 from pytake.embedded.loki.rowsource import Labels, Needs, StreamMatcher
 from pytake.embedded.loki.store import ids
 from pytake.embedded.loki.store.enrich import BASE_COLUMNS
@@ -34,6 +35,14 @@ class ReadStats:
     disk_bytes: int = 0
     memory_rows: int = 0
     memory_bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Shape:
+    """What is known of all rows of a source, so that the engine need not look at each."""
+
+    has_meta: bool
+    all_json: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,9 +102,10 @@ class ViewSource:
             self.stats.memory_rows = max(self.stats.memory_rows, sum(len(item) for _, item in self._tables))
             where = self._where(sids, start_ns, end_ns)
             promoted = [column for column in table.column_names if column.startswith("j_")]
-            parts.append(self._part(name, promoted, where, labels, needs))
+            shape = _Shape(table.column("meta").null_count < len(table), bool(pc.all(table.column("json_ok")).as_py()))
+            parts.append(self._part(name, promoted, where, labels, needs, shape))
         if not parts:
-            parts = [self._part(f"({EMPTY})", [], "false", labels, needs)]
+            parts = [self._part(f"({EMPTY})", [], "false", labels, needs, _Shape(has_meta=True, all_json=False))]
         return "(" + " UNION ALL ".join(parts) + ")"
 
     def _groups(
@@ -103,7 +113,7 @@ class ViewSource:
     ) -> Iterable[tuple[list[Segment], list[tuple[int, int]] | None]]:
         """Segments to read: those with the same columns together, those that the id filter narrowed with ranges."""
         wanted = None if sids is None else frozenset(sids)
-        whole: dict[tuple[str, ...], list[Segment]] = {}
+        whole: dict[tuple[tuple[str, ...], bool, bool], list[Segment]] = {}
         for item in self._view.segments:
             if item.end < start or item.start >= end:
                 continue
@@ -115,7 +125,7 @@ class ViewSource:
                 continue
             self._count(item)
             if ranges is None:
-                whole.setdefault(item.columns, []).append(item)
+                whole.setdefault((item.columns, item.has_meta, item.all_json), []).append(item)
             else:
                 yield [item], ranges
         for group in whole.values():
@@ -154,7 +164,8 @@ class ViewSource:
         if ranges is not None:
             where += " AND (" + " OR ".join(f"ts BETWEEN {low} AND {high}" for low, high in ranges) + ")"
         promoted = [f"j_{label}" for label in group[0].columns]
-        return self._part(f"read_parquet([{names}])", promoted, where, labels, needs)
+        shape = _Shape(group[0].has_meta, group[0].all_json)
+        return self._part(f"read_parquet([{names}])", promoted, where, labels, needs, shape)
 
     def _where(self, sids: Sequence[int] | None, start: int | None, end: int | None) -> str:
         terms = ["true"]
@@ -176,7 +187,15 @@ class ViewSource:
         self._cursor.register(name, pa.table({"sid": pa.array(list(sids), pa.int32())}))
         return f"(SELECT sid FROM {name})"
 
-    def _part(self, source: str, promoted: Sequence[str], where: str, labels: Sequence[str], needs: Needs) -> str:
+    def _part(
+        self,
+        source: str,
+        promoted: Sequence[str],
+        where: str,
+        labels: Sequence[str],
+        needs: Needs,
+        shape: "_Shape",
+    ) -> str:
         paths: Mapping[str, Any] = {}
         for tenant in self._tenants:
             paths = {**paths, **self._store.promoter(tenant).paths}
@@ -184,14 +203,18 @@ class ViewSource:
         missing = [label for label in labels if f"j_{label}" not in promoted]
         columns = [*BASE_COLUMNS, *(f"j_{label}" for label in stored)]
         inner = select(f"(SELECT * FROM {source} WHERE {where})", columns, missing, paths)
-        ordered = ", ".join([*BASE_COLUMNS, *(identifier(f"j_{label}") for label in labels)])
+        known = {} if shape.has_meta else {"meta": "NULL::VARCHAR AS meta"}
+        if shape.all_json:
+            known["json_ok"] = "true AS json_ok"
+        base = [known.get(name, name) for name in BASE_COLUMNS]
+        ordered = ", ".join([*base, *(identifier(f"j_{label}") for label in labels)])
         metas = "".join(
-            f", CASE WHEN meta IS NOT NULL THEN json_extract_string(meta, {literal(_meta_path(label))}) END "
-            f"AS {identifier('m_' + label)}"
+            f", {_meta_value(label) if shape.has_meta else 'NULL::VARCHAR'} AS {identifier('m_' + label)}"
             for label in sorted(needs.meta_labels)
         )
         return f"(SELECT {ordered}{metas} FROM ({inner}))"
 
 
-def _meta_path(label: str) -> str:
-    return '$."' + label.replace('"', "") + '"'
+def _meta_value(label: str) -> str:
+    path = '$."' + label.replace('"', "") + '"'
+    return f"CASE WHEN meta IS NOT NULL THEN json_extract_string(meta, {literal(path)}) END"
