@@ -97,7 +97,8 @@ def test_sums_over_records_know_the_interval_of_the_records() -> None:
 def test_pages_of_the_api_leave_time_to_notify_within_a_minute() -> None:
     """Scrape, evaluation, ``for`` (rounded up to the next evaluation) and Alertmanager's group_wait, at the worst."""
     config = yaml.safe_load((PROMETHEUS / "prometheus.yml").read_text())
-    scrape = next(j["scrape_interval"] for j in config["scrape_configs"] if j["job_name"] == "pytake-api")
+    job = next(j for j in config["scrape_configs"] if j["job_name"] == "pytake-api")
+    scrape = job.get("scrape_interval", config["global"]["scrape_interval"])
     rule = next(rule for rule in alerts(load()) if rule.name == "ApiDown")
     routes = yaml.safe_load((MONITORING / "alertmanager" / "alertmanager.yml").read_text())["route"]["routes"]
     wait = next(r["group_wait"] for r in routes if 'severity="critical"' in r["matchers"])
