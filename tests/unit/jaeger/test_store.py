@@ -8,6 +8,7 @@ import pytest
 
 from pytake.embedded.jaeger import segment, wal
 from pytake.embedded.jaeger.generation import OverloadedError, StoreClosedError
+from pytake.embedded.jaeger.links import dependencies
 from pytake.embedded.jaeger.search import Query, find_trace_ids, read_traces
 from pytake.embedded.jaeger.store import Store
 from tests.support.waiting import wait_until
@@ -215,3 +216,15 @@ def test_counting_that_fails_does_not_stop_the_store(make_store: MakeStore) -> N
     store = make_store(on_spans=broken)
     store.append(body(span(1, 1)), 1)
     assert _spans(store, 1) == [1]
+
+
+def test_a_segment_that_retention_deletes_meanwhile_is_left_out(make_store: MakeStore) -> None:
+    store = make_store()
+    for trace in (1, 2):
+        store.append(body(span(trace, trace)), 1)
+        store.flush()
+    for path in (store.segments()[0].path, store.segments()[0].path.with_suffix(".idx")):
+        path.unlink()
+    assert find_trace_ids(store, Query("api")) == [ident(2)]
+    assert _spans(store, 1, 2) == [0, 1]
+    assert dependencies(store, 0, 2**62) == []

@@ -32,7 +32,7 @@ class StoreOptions:
     segment_spans: int = 65_536
     segment_bytes: int = 48 * 2**20
     segment_seconds: float = 3600.0
-    pending_bytes: int = 48 * 2**20
+    pending_bytes: int = 32 * 2**20
     waiting_generations: int = 2
     index_seconds: float = 1.0
     retention_seconds: float = 0.0

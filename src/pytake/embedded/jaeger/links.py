@@ -51,7 +51,10 @@ def dependencies(store: Store, first_us: int, last_us: int) -> list[Link]:
     for part in parts:
         if part.last_us < first_us or part.first_us > last_us:
             continue
-        calls = _calls(part)
+        try:
+            calls = _calls(part)
+        except FileNotFoundError:  # the retention deleted it meanwhile
+            continue
         if calls is None:
             continue
         names = services(part.ops)
@@ -78,7 +81,10 @@ def _resolve(
     for other in parts:
         if other is part:
             continue
-        there = other.load()
+        try:
+            there = other.load()
+        except FileNotFoundError:  # as above
+            continue
         at = np.searchsorted(there.keys, keys).clip(0, len(there.keys) - 1)
         for number in np.flatnonzero(there.keys[at] == keys).tolist():
             rows = there.find(ids[number].tobytes(), keys[number])

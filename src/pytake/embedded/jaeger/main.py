@@ -28,6 +28,7 @@ from pytake.embedded.common.config import ConfigError, parse_size
 from pytake.embedded.common.serving import PortTakenError, bind
 from pytake.embedded.jaeger import api, receive_grpc
 from pytake.embedded.jaeger.archive import Archive
+from pytake.embedded.jaeger.arrow import pa
 from pytake.embedded.jaeger.columns import Columns
 from pytake.embedded.jaeger.config import Config, Endpoint, load
 from pytake.embedded.jaeger.generation import StoreOptions
@@ -226,6 +227,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             raise SystemExit(2) from None
         _logging()
         gc.set_threshold(50_000, 20, 20)
+        pa.set_memory_pool(pa.system_memory_pool())  # gives back what a burst took
         try:
             uvloop.run(_serve(server))
         except (PortTakenError, OSError) as error:

@@ -59,7 +59,10 @@ def _rows(store: Store, query: MetricsQuery) -> Iterator[tuple[Key, Any, Ints, A
         keys = sorted({_key(op, query) for op in part.ops if op.service in query.services and op.kind in query.kinds})
         if not keys:
             continue
-        index = part.load()
+        try:
+            index = part.load()
+        except FileNotFoundError:  # the retention deleted it meanwhile
+            continue
         number = np.array([
             keys.index(_key(op, query)) if op.service in query.services and op.kind in query.kinds else -1
             for op in index.ops

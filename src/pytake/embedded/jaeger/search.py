@@ -1,12 +1,13 @@
 """Searching the parts of the store and reading traces from them."""
 
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from pytake.embedded.jaeger import hashing
-from pytake.embedded.jaeger.columns import ERROR, I64
+from pytake.embedded.jaeger.columns import ERROR, I64, U64
 from pytake.embedded.jaeger.generation import Part
 from pytake.embedded.jaeger.index import BLOCK, Bools, Index
 from pytake.embedded.jaeger.proto import InstrumentationScope, Resource, Span
@@ -138,6 +139,20 @@ class _Matcher:
         return all(span_has(span, key, text) for key, text in open_tags)
 
 
+def _find_in(part: Part, query: Query, found: dict[bytes, int]) -> None:
+    """Add matching traces of a part to ``found`` (trace id: newest start)."""
+    matcher = _Matcher(part, query)
+    new = 0
+    for row, trace in zip(*_candidates(matcher), strict=True):
+        trace_id = matcher.index.trace_id[trace].tobytes()
+        start = matcher.index.base + int(matcher.index.start[row])
+        if found.get(trace_id, -1) < start and matcher.verify(row):
+            new += trace_id not in found
+            found[trace_id] = start
+        if new >= query.limit:
+            return
+
+
 def find_trace_ids(store: Store, query: Query) -> list[bytes]:
     """Ids of the newest matching traces (by their newest matching span), newest first, at most ``query.limit``."""
     found: dict[bytes, int] = {}
@@ -147,16 +162,8 @@ def find_trace_ids(store: Store, query: Query) -> list[bytes]:
             break
         if not any(op.service == query.service for op in part.ops):
             continue
-        matcher = _Matcher(part, query)
-        new = 0
-        for row, trace in zip(*_candidates(matcher), strict=True):
-            trace_id = matcher.index.trace_id[trace].tobytes()
-            start = matcher.index.base + int(matcher.index.start[row])
-            if found.get(trace_id, -1) < start and matcher.verify(row):
-                new += trace_id not in found
-                found[trace_id] = start
-            if new >= query.limit:
-                break
+        with suppress(FileNotFoundError):  # the retention deleted it meanwhile
+            _find_in(part, query, found)
     return sorted(found, key=lambda trace_id: -found[trace_id])[: query.limit]
 
 
@@ -172,13 +179,18 @@ def read_traces(store: Store, trace_ids: Sequence[bytes]) -> list[list[StoredSpa
     keys = hashing.trace_keys(np.frombuffer(b"".join(trace_ids), np.uint8).reshape(-1, 16))
     out: list[list[StoredSpan]] = [[] for _ in trace_ids]
     for part in reversed(store.parts()):
-        index = part.load()
-        at = np.searchsorted(index.keys, keys).clip(0, len(index.keys) - 1)
-        for number in np.flatnonzero(index.keys[at] == keys).tolist():
-            rows = index.find(trace_ids[number], keys[number])
-            if rows is not None:
-                out[number] += _stored(part, index, *rows)
+        with suppress(FileNotFoundError):  # as above
+            _read_from(part, trace_ids, keys, out)
     return [list({(item.raw, item.resource): item for item in trace}.values()) for trace in out]
+
+
+def _read_from(part: Part, trace_ids: Sequence[bytes], keys: U64, out: list[list[StoredSpan]]) -> None:
+    index = part.load()
+    at = np.searchsorted(index.keys, keys).clip(0, len(index.keys) - 1)
+    for number in np.flatnonzero(index.keys[at] == keys).tolist():
+        rows = index.find(trace_ids[number], keys[number])
+        if rows is not None:
+            out[number] += _stored(part, index, *rows)
 
 
 def _stored(part: Part, index: Index, first: int, last: int) -> list[StoredSpan]:

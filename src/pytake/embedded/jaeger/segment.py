@@ -29,7 +29,7 @@ _INDEX_ARRAYS = ("start", "duration", "op", "resource", "scope", "trace_id", "fi
 _TAG_ARRAYS = ("frequent", "bitmap_ends", "bloom")
 _KINDS = ("unspecified", "internal", "server", "client", "producer", "consumer")
 _STATUS = ("unset", "ok", "error")
-CACHE_BYTES = 96 * 2**20
+CACHE_BYTES = 80 * 2**20
 OPEN_FILES = 24
 
 
