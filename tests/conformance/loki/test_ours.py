@@ -2,9 +2,12 @@
 
 import asyncio
 import json
+import secrets
+import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -200,3 +203,46 @@ def test_a_stop_is_clean_and_keeps_everything(start: Callable[..., tuple[Process
     process.stop()
     _, again = start()
     assert lines(again) == ["kept"]
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A disk of 12 MB (needs root and mount)."""
+    folder = tmp_path / "small"
+    folder.mkdir()
+    done = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=12m", "tmpfs", str(folder)], capture_output=True, check=False
+    )
+    if done.returncode != 0:
+        pytest.skip(f"cannot mount a small disk: {done.stderr.decode().strip()}")
+    yield folder
+    subprocess.run(["umount", "-l", str(folder)], check=False)
+
+
+def test_a_full_disk(small_disk: Path, request: pytest.FixtureRequest) -> None:
+    if request.config.getoption("--loki-url", default=None):
+        pytest.skip("needs a server of our own")
+    process, base = start_loki(small_disk / "loki")
+    ballast = small_disk / "ballast"
+    try:
+        with httpx.Client(timeout=60) as client:
+            api = Api(base, client)
+            assert api.push([({"job": "k"}, [[time.time_ns(), "before"]])]).status_code == 204
+            with ballast.open("wb") as handle, suppress(OSError):
+                while True:
+                    handle.write(bytes(1 << 16))
+                    handle.flush()
+            noise = secrets.token_hex(50_000)
+            answers = [api.push([({"job": "k"}, [[time.time_ns() + at, f"{at} {noise}"]])]) for at in range(5)]
+            assert answers[-1].status_code == 500
+            assert "no space left on device" in answers[-1].text
+            assert "before" in lines(api)
+            ballast.unlink()
+            wait_until(lambda: api.push([({"job": "k"}, [[time.time_ns(), "after"]])]).status_code == 204, 20, "space")
+            assert {"before", "after"} <= set(lines(api))
+            taken = sum(answer.status_code == 204 for answer in answers)
+            assert len(lines(api)) == 2 + taken
+            assert client.post(f"{base}/flush").status_code == 204
+            assert {"before", "after"} <= set(lines(api))
+    finally:
+        process.stop()
