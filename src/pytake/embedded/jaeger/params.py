@@ -43,10 +43,9 @@ def trace_id(text: str) -> bytes:
     """16 bytes of 1 to 32 hexadecimal digits; missing leading zeros are added. Raises :class:`ParameterError`."""
     if not 0 < len(text) <= 32:
         raise ParameterError(f"TraceID must be 1 to 32 hexadecimal digits: {text[:64]!r}")
-    try:
-        return int(text, 16).to_bytes(16, "big") if re.fullmatch(r"[0-9a-fA-F]+", text) else bytes(int(text, 16))
-    except ValueError:
-        raise ParameterError(f"cannot parse trace id {text!r}: invalid syntax") from None
+    if not re.fullmatch(r"[0-9a-fA-F]+", text):
+        raise ParameterError(f"cannot parse trace id {text!r}: invalid syntax")
+    return int(text, 16).to_bytes(16, "big")
 
 
 def integer(values: Values, name: str, default: int, *, low: int = -(2**63), high: int = 2**63 - 1) -> int:
