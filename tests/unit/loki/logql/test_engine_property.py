@@ -180,6 +180,7 @@ predicates = st.recursive(
     max_leaves=4,
 )
 label_filters = predicates.map(lambda text: f"| {text}")
+# drop and keep end in a matcher here: after a bare name, `!= "x"` belongs to them and not to the line
 formats = st.sampled_from(
     [
         "| line_format `{{.level}} {{.path}}`",
@@ -187,12 +188,12 @@ formats = st.sampled_from(
         "| label_format kind=level",
         "| label_format where=`{{.path}}!`",
         "| label_format level=`{{ ToUpper .level }}`",
-        "| drop level",
+        '| drop level, none="x"',
         '| drop path, level="error"',
-        "| keep level, path",
+        '| keep level, path, none="x"',
         '| keep path, level=~"e.*"',
         "| decolorize",
-        "| drop __error__, __error_details__",
+        '| drop __error__, __error_details__, none="x"',
         "| label_format a=path, path=level",
     ]
 )

@@ -26,6 +26,8 @@ DEFAULT_LIMITS = Limits()
 MAX_SERIES_IN_MEMORY = 200_000
 MAX_LISTED = 4_000_000
 """Samples that the windows of one statement may hold together, for quantiles and deviations."""
+MAX_DOUBTFUL = 100_000
+"""Rows that Python adds one by one to what SQL found; beyond that it takes the whole aggregation."""
 FETCH = 20_000
 
 
@@ -62,12 +64,20 @@ class _Query:
         injected = self.injected.get(id(agg))
         try:
             leaf = Leaf(agg, injected, streams, self.steps, self.top.get(id(agg)))
-            return self._in_sql(leaf, streams)
-        except (NotPushableError, _UnsureError):
+        except NotPushableError:
             return self._in_python(agg, injected, streams, start, end)
+        for attempt in (leaf, Leaf(agg, injected, streams, self.steps, sure=True)):
+            try:
+                return self._in_sql(attempt, streams)
+            except _UnsureError:
+                continue
+        return self._in_python(agg, injected, streams, start, end)
 
     def _in_sql(self, leaf: Leaf, streams: Streams) -> dict[Labels, dict[int, float]]:
-        """The aggregation as SQL; `_UnsureError` where a row needs Python after all."""
+        """The aggregation as SQL; `_UnsureError` where rows need Python after all.
+
+        A `sure` leaf leaves those rows out of the SQL and adds them one by one, if they are few.
+        """
         values: dict[Labels, dict[int, float]] = {}
         for first, part in self._parts(leaf, streams):
             sources = part.scope.sources(self.source, *part.bounds)
@@ -80,9 +90,27 @@ class _Query:
             if found.failed:
                 self._explain_failure(part, sources, streams)
                 raise _UnsureError
+            if part.sure:
+                self._add_doubtful(part, sources, streams, found)
             for labels, points in found.series().items():
                 values.setdefault(labels, {}).update((first + at, value) for at, value in points.items())
         return values
+
+    def _add_doubtful(self, leaf: Leaf, sources: Sequence[str], streams: Streams, found: Collector) -> None:
+        extractor = Extractor(leaf.agg, leaf.injected)
+        if leaf.agg.op is RangeOp.ABSENT:
+            extractor.grouping = ast.Grouping(())
+        seen = 0
+        cursor = self.execute(leaf.doubtful(sources))
+        while rows := cursor.fetchmany(PAGE):
+            seen += len(rows)
+            if seen > MAX_DOUBTFUL:
+                raise _UnsureError
+            for ts, sid, line, meta, level in rows:
+                if leaf.places(ts):
+                    sample = extractor.sample(ts, line, streams[sid], metadata(meta, level))
+                    if sample is not None:
+                        found.add(ts, *sample)
 
     def _parts(self, leaf: Leaf, streams: Streams) -> Iterator[tuple[int, Leaf]]:
         """The leaf, or where its windows hold many samples at once the leaf for some steps after the other."""
@@ -97,7 +125,7 @@ class _Query:
             return
         for first in range(0, leaf.steps.count, size):
             steps = Steps(leaf.steps.at(first), leaf.steps.step, min(size, leaf.steps.count - first))
-            yield first, Leaf(leaf.agg, leaf.injected, leaf.streams, steps, leaf.top)
+            yield first, Leaf(leaf.agg, leaf.injected, leaf.streams, steps, leaf.top, leaf.sure)
 
     def _cap(self, agg: ast.RangeAggregation) -> tuple[int, LogQLError]:
         """How many series the aggregation may have, and what to say beyond that."""

@@ -29,7 +29,7 @@ def quantile(q: float, values: Sequence[float]) -> float:
         return -math.inf
     if q > 1:
         return math.inf
-    ordered = sorted(values)
+    ordered = sorted(values, key=lambda value: (not math.isnan(value), value))
     rank = q * (len(ordered) - 1)
     low = math.floor(rank)
     high = min(low + 1, len(ordered) - 1)

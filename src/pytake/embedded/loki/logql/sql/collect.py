@@ -10,6 +10,7 @@ import numpy as np
 from pytake.embedded.loki.logql.ast import RangeOp
 from pytake.embedded.loki.logql.errors import LogQLError
 from pytake.embedded.loki.logql.rows import Labels
+from pytake.embedded.loki.logql.sql.fold import one_of
 from pytake.embedded.loki.logql.sql.leaf import Leaf
 
 MAX_POINTS = 1_000_000
@@ -51,6 +52,21 @@ class Collector:
                 self._points += 1
             else:
                 steps[row[0]] = self.fold.combine(known, state)
+        self._check()
+
+    def add(self, ts: int, labels: Labels, value: float) -> None:
+        """Take a sample that was made in Python."""
+        steps = self._states.setdefault(labels, {})
+        for at in self.leaf.places(ts):
+            state = one_of(self.leaf.agg, ts, value)
+            self._points += at not in steps
+            steps[at] = self.fold.combine(steps[at], state) if at in steps else state
+        if not steps:
+            del self._states[labels]
+        self._check()
+
+    def _check(self) -> None:
+        states = self._states
         if len(states) > self.cap:
             raise self.problem
         if self._points > MAX_POINTS or (self.leaf.wide and len(states) * self.leaf.steps.count > MAX_POINTS):

@@ -9,7 +9,7 @@ from typing import Any
 
 from pytake.embedded.loki.logql import ast
 from pytake.embedded.loki.logql.ast import RangeOp
-from pytake.embedded.loki.logql.ranges import SECOND, quantile, variance
+from pytake.embedded.loki.logql.ranges import SECOND, largest, quantile, smallest, variance
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +22,18 @@ class Fold:
     combine: Callable[[Sequence[Any], Sequence[Any]], Sequence[Any]]
     order: str = "p0"
     """SQL of something that sorts as the value does."""
+
+
+def one_of(agg: ast.RangeAggregation, ts: int, value: float) -> Sequence[Any]:
+    """The partial result of a single sample."""
+    match agg.op:
+        case RangeOp.AVG:
+            return [value, 1]
+        case RangeOp.FIRST | RangeOp.LAST:
+            return [{"t": ts, "v": value}]
+        case RangeOp.QUANTILE | RangeOp.STDVAR | RangeOp.STDDEV:
+            return [[value]]
+    return [value]
 
 
 def _add(a: Sequence[Any], b: Sequence[Any]) -> Sequence[Any]:
@@ -44,9 +56,9 @@ def fold_of(agg: ast.RangeAggregation, *, listed: bool) -> Fold:  # noqa: PLR091
                 ("sum(v)", "count(*)"), ("sum(p0)", "sum(p1)"), lambda p: float(p[0]) / float(p[1]), _add, "p0 / p1"
             )
         case RangeOp.MIN:
-            return Fold(("min(v)",), ("min(p0)",), lambda p: float(p[0]), lambda a, b: [min(a[0], b[0])])
+            return Fold(("min(v)",), ("min(p0)",), lambda p: float(p[0]), lambda a, b: [smallest([a[0], b[0]])])
         case RangeOp.MAX:
-            return Fold(("max(v)",), ("max(p0)",), lambda p: float(p[0]), lambda a, b: [max(a[0], b[0])])
+            return Fold(("max(v)",), ("max(p0)",), lambda p: float(p[0]), lambda a, b: [largest([a[0], b[0]])])
         case RangeOp.FIRST | RangeOp.LAST:
             pick, choose = ("min", min) if op is RangeOp.FIRST else ("max", max)
             pair = "{'t': ts, 'v': v}"

@@ -57,6 +57,8 @@ class Leaf:
     steps: Steps
     top: tuple[bool, int] | None = None
     """`(largest, k)` where a `topk` or `bottomk` of the whole vector is all that reads the aggregation."""
+    sure: bool = False
+    """Leave out the rows that SQL is not sure of, and keep partial results that those can be added to."""
     scope: Scope = field(init=False)
     keys: list[str] = field(default_factory=list)
     fixed: list[tuple[str, str]] = field(default_factory=list)
@@ -173,7 +175,7 @@ class Leaf:
     @property
     def fold(self) -> Fold:
         """How the samples become a value."""
-        return fold_of(self.agg, listed=self.open)
+        return fold_of(self.agg, listed=self.open or self.sure)
 
     @property
     def grain(self) -> int:
@@ -198,6 +200,8 @@ class Leaf:
         group = ", ".join(["b", *keys])
         parts = [f"{part} AS p{index}" for index, part in enumerate(fold.parts)]
         checks = ["bool_or(e) AS e", "bool_or(u) AS u"]
+        if self.sure and self.scope.unsure:
+            rows = f"SELECT * FROM ({rows}) WHERE NOT u"
         bucket, rows = self._buckets(rows)
         inner = (
             f"SELECT {', '.join([f'{bucket} AS b', *keys, *parts, *checks])} FROM ({rows}) GROUP BY "
@@ -252,6 +256,22 @@ class Leaf:
             return inner
         final = fold.merge[0].replace("flatten(list(p0))", "p0")
         return f"SELECT {', '.join(['b', *keys, f'{final} AS p0', 'e', 'u'])} FROM ({inner})"
+
+    def doubtful(self, sources: Sequence[str]) -> str:
+        """The rows that SQL is not sure of."""
+        columns = f"r.{Col.TS}, r.{Col.SID}, r.{Col.LINE}, r.{Col.META}, r.{Col.LEVEL}"
+        unsure = either(self.scope.unsure) if self.scope.unsure else "FALSE"
+        rows = " UNION ALL ".join(f"SELECT {columns}, {unsure} AS u {source}" for source in sources)
+        return f"SELECT * EXCLUDE (u) FROM ({rows}) WHERE u"
+
+    def places(self, ts: int) -> range:
+        """Where a sample of this time counts: steps, or the bucket that wide windows are made of."""
+        if self.wide:
+            bucket = -((self.base - ts) // self.grain)
+            return range(bucket, bucket + 1)
+        after = ts + self.agg.offset - self.steps.start
+        first = max(0, -(-after // self.steps.step))
+        return range(first, min(self.steps.count, -(-(after + self.agg.range) // self.steps.step)))
 
     def probe(self, sources: Sequence[str]) -> str:
         """A row with an error, to say which."""
