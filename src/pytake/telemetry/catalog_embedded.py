@@ -156,3 +156,10 @@ JAEGER_SPAN_DURATION = histogram(
     labels={"service_name": NAMES, "span_name": NAMES, "span_kind": NAMES, "status_code": NAMES},
     buckets=(2, 5, 10, 25, 50, 100, 250, 500, 1000, 2000, 5000, 10_000, 30_000), exemplars=True, budget=2000,
 )  # fmt: skip
+
+# --- Grafana ------------------------------------------------------------------------------------------------------
+GRAFANA_HANDLERS = lb.Bounded(limit=80, pattern=r"/[\w/{}:.\-]{0,100}")
+GRAFANA_REQUEST_SECONDS = histogram(
+    "grafana_http_request_duration_seconds", "Duration of requests to Grafana's API.",
+    labels={"handler": GRAFANA_HANDLERS, "method": lb.Method, "status_code": lb.STATUS_CODES}, budget=400,
+)  # fmt: skip

@@ -1,0 +1,1 @@
+"""Endpoints of Grafana's HTTP API, a module a subject."""

@@ -1,0 +1,158 @@
+"""The ASGI application: routes, security headers, pages."""
+
+import contextlib
+from collections.abc import AsyncIterator
+from html import escape
+from pathlib import Path
+from typing import Any
+
+from starlette.applications import Starlette
+from starlette.datastructures import MutableHeaders
+from starlette.requests import Request
+from starlette.responses import FileResponse, HTMLResponse, JSONResponse, Response
+from starlette.routing import BaseRoute, Route
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from pytake.embedded.grafana.api import access, dashboards, sources
+from pytake.embedded.grafana.server import Endpoint, Server, endpoint
+from pytake.telemetry.metrics import metrics_response
+
+STATIC = Path(__file__).with_name("static")
+CSP = (
+    "default-src 'self'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; "
+    "img-src 'self' data: blob:; "
+    "font-src 'self' data:; connect-src 'self' ws: wss:; frame-ancestors 'self'; base-uri 'self'; form-action 'self'"
+)
+_PAGE = """<!doctype html><html lang="en"><head><meta charset="utf-8"><title>PyTake dashboards</title>
+<meta name="viewport" content="width=device-width, initial-scale=1"><style>
+:root{{color-scheme:dark light}}
+body{{font:16px/1.5 system-ui,sans-serif;max-width:46rem;margin:3rem auto;padding:0 1rem}}
+code{{background:#8883;padding:0 .2em}}</style></head><body><h1>PyTake dashboards</h1>
+<p>The server answers Grafana's API; the pages that draw dashboards are not built into this installation yet.</p>
+<ul>{boards}</ul>
+<p>With Docker the real Grafana shows the same dashboards
+(<code>./deploy-with-monitoring.sh deploy --runtime docker</code>).
+Prometheus' own page draws single queries.</p></body></html>"""
+
+Rows = tuple[str, Endpoint, tuple[str, ...], dict[str, Any]]
+GET, BOTH = ("GET",), ("GET", "POST")
+API: tuple[Rows, ...] = (
+    ("/api/health", access.health, GET, {"public": True}),
+    ("/api/frontend/settings", sources.frontend, GET, {}),
+    ("/login", access.login, ("POST",), {"public": True}),
+    ("/logout", access.logout, BOTH, {"public": True}),
+    ("/api/user", access.me, GET, {}),
+    ("/api/user/password", access.my_password, ("PUT",), {}),
+    ("/api/org", access.organisation, GET, {}),
+    ("/api/org/users", access.organisation_users, GET, {"role": "Admin"}),
+    ("/api/org/users/{id:int}", access.change_user, ("PATCH", "DELETE"), {"role": "Admin"}),
+    ("/api/users", access.users, GET, {"role": "Admin"}),
+    ("/api/users/search", access.users, GET, {"role": "Admin"}),
+    ("/api/admin/users", access.create_user, ("POST",), {"role": "Admin"}),
+    ("/api/admin/users/{id:int}", access.change_user, ("DELETE",), {"role": "Admin"}),
+    ("/api/admin/users/{id:int}/password", access.change_user, ("PUT",), {"role": "Admin"}),
+    ("/api/serviceaccounts/search", access.accounts, GET, {"role": "Admin"}),
+    ("/api/serviceaccounts", access.accounts, ("POST",), {"role": "Admin"}),
+    ("/api/serviceaccounts/{id:int}", access.account, ("GET", "DELETE"), {"role": "Admin"}),
+    ("/api/serviceaccounts/{id:int}/tokens", access.account_tokens, BOTH, {"role": "Admin"}),
+    ("/api/serviceaccounts/{id:int}/tokens/{token:int}", access.delete_token, ("DELETE",), {"role": "Admin"}),
+    ("/api/search", dashboards.search, GET, {}),
+    ("/api/dashboards/home", dashboards.home, GET, {}),
+    ("/api/dashboards/tags", dashboards.tags, GET, {}),
+    ("/api/dashboards/db", dashboards.save, ("POST",), {"role": "Editor"}),
+    ("/api/dashboards/uid/{uid}", dashboards.by_uid, ("GET", "DELETE"), {}),
+    ("/api/dashboards/uid/{uid}/versions", dashboards.versions, GET, {}),
+    ("/api/dashboards/uid/{uid}/versions/{version:int}", dashboards.versions, GET, {}),
+    ("/api/dashboards/uid/{uid}/restore", dashboards.restore, ("POST",), {"role": "Editor"}),
+    ("/api/folders", dashboards.folders, BOTH, {}),
+    ("/api/folders/{uid}", dashboards.folder, ("GET", "PUT", "DELETE"), {}),
+    ("/api/annotations", dashboards.annotations, BOTH, {}),
+    ("/api/annotations/{id:int}", dashboards.annotation, ("DELETE",), {"role": "Editor"}),
+    ("/api/datasources", sources.listing, GET, {}),
+    ("/api/datasources", sources.read_only, ("POST",), {"role": "Admin"}),
+    ("/api/datasources/uid/{uid}", sources.one, GET, {}),
+    ("/api/datasources/uid/{uid}", sources.read_only, ("PUT", "DELETE"), {"role": "Admin"}),
+    ("/api/datasources/uid/{uid}/health", sources.check, GET, {}),
+    ("/api/datasources/name/{name}", sources.one, GET, {}),
+    ("/api/datasources/id/{name}", sources.one, GET, {}),
+    ("/api/datasources/{id:int}", sources.one, GET, {}),
+    ("/api/datasources/proxy/uid/{uid}/{path:path}", sources.proxy, ("GET", "POST", "DELETE"), {}),
+    ("/api/datasources/proxy/{id:int}/{path:path}", sources.proxy, ("GET", "POST", "DELETE"), {}),
+    ("/api/ds/query", sources.query, ("POST",), {}),
+    ("/api/prometheus/{uid}/{path:path}", sources.alerts, ("GET", "POST"), {}),
+    ("/api/alertmanager/{uid}/{path:path}", sources.alerts, ("GET", "POST", "DELETE"), {}),
+)
+
+
+def build(server: Server) -> ASGIApp:
+    """The application over ``server``; its lifespan closes it."""
+    routes: list[BaseRoute] = [
+        Route(path, endpoint(server, handle, path, **options), methods=list(methods))
+        for path, handle, methods, options in API
+    ]
+    routes += [
+        Route("/metrics", _metrics),
+        Route("/api/{path:path}", _unknown),
+        Route("/{path:path}", _pages(server)),
+    ]
+
+    @contextlib.asynccontextmanager
+    async def lifespan(_app: Starlette) -> AsyncIterator[None]:
+        try:
+            yield
+        finally:
+            await server.close()
+
+    return _SecurityHeaders(Starlette(routes=routes, lifespan=lifespan))
+
+
+async def _metrics(request: Request) -> Response:
+    status, headers, content = metrics_response(request.headers.raw)
+    return Response(content, status, {name.decode(): value.decode() for name, value in headers})
+
+
+async def _unknown(request: Request) -> Response:
+    return JSONResponse(
+        {"message": f"{request.method} {request.url.path} is not part of the embedded Grafana's API"}, 404
+    )
+
+
+def _pages(server: Server) -> Any:
+    """Built files, or the application's page; a plain page while there are none."""
+
+    async def page(request: Request) -> Response:
+        found = (STATIC / request.path_params["path"].removeprefix("public/build/")).resolve()
+        if found.is_relative_to(STATIC.resolve()) and found.is_file():
+            return FileResponse(found, headers={"cache-control": "public, max-age=31536000, immutable"})
+        index = STATIC / "index.html"
+        if index.is_file():
+            return FileResponse(index, headers={"cache-control": "no-store"})
+        items = sorted(server.dashboards.all().values(), key=lambda item: item.title)
+        boards = "".join(
+            f"<li>{escape(item.title)}: <code>/api/dashboards/uid/{escape(item.uid)}</code></li>" for item in items
+        )
+        return HTMLResponse(_PAGE.format(boards=boards))
+
+    return page
+
+
+class _SecurityHeaders:
+    """Headers that every answer carries."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass on, adding headers."""
+
+        async def add(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                headers["x-content-type-options"] = "nosniff"
+                headers["referrer-policy"] = "strict-origin-when-cross-origin"
+                headers["x-frame-options"] = "SAMEORIGIN"
+                headers.setdefault("content-security-policy", CSP)
+                headers.setdefault("cache-control", "no-store")
+            await send(message)
+
+        await self._app(scope, receive, add if scope["type"] == "http" else send)

@@ -1,0 +1,33 @@
+"""Settings of the embedded Grafana: the ``GF_<SECTION>_<KEY>`` variables of the real one, as far as they apply."""
+
+from pathlib import Path
+
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class GrafanaSettings(BaseSettings):
+    """What the embedded Grafana reads from its environment."""
+
+    model_config = SettingsConfigDict(env_prefix="GF_", extra="ignore", env_ignore_empty=True)
+
+    server_http_addr: str = Field("127.0.0.1", description="Address that Grafana listens on.")
+    server_http_port: int = Field(3000, ge=0, le=65535, description="Port that Grafana listens on; 0 takes a free one.")
+    server_root_url: str = Field("", description="Address that people open; decides whether cookies need TLS.")
+    paths_data: Path = Field(Path("var/grafana"), description="Folder of Grafana's state (SQLite).")
+    paths_provisioning: Path = Field(
+        Path("monitoring/grafana/provisioning"), description="Folder of provisioned data sources and dashboards."
+    )
+    security_admin_user: str = Field("admin", description="Login of the first administrator.")
+    security_admin_password: SecretStr = Field(
+        SecretStr("admin123"), description="First password of the administrator; later changes in Grafana win."
+    )
+    security_cookie_secure: bool = Field(False, description="Send the session cookie over TLS only.")
+    security_force_password_change: bool = Field(
+        False, description="Ask for a new password at the first login with the initial one."
+    )
+    auth_login_maximum_lifetime_hours: float = Field(24 * 30, gt=0, description="Hours after which a login ends.")
+    dashboards_default_home_dashboard_path: Path | None = Field(
+        None, description="Dashboard file that is shown as the home page."
+    )
+    query_timeout_seconds: float = Field(30.0, gt=0, description="Seconds after which a data source is given up.")

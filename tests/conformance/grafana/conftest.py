@@ -1,0 +1,108 @@
+"""An embedded Grafana (or ``GRAFANA_URL``) over the committed provisioning, with data sources that only note."""
+
+import json
+import os
+import sys
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import httpx
+import pytest
+
+from tests.support.ports import free_port
+from tests.support.processes import Process
+from tests.support.waiting import wait_until
+
+ADMIN = ("admin", "admin123")
+
+
+class NotingSource:
+    """Stands for Prometheus, Loki, Jaeger and Alertmanager: answers by path, keeps what it was asked."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[str, str, dict[str, list[str]]]] = []
+        self.answers: dict[str, tuple[int, Any]] = {}
+        source = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def _answer(self) -> None:
+                parts = urlsplit(self.path)
+                length = int(self.headers.get("Content-Length") or 0)
+                self.rfile.read(length)
+                source.asked.append((self.command, parts.path, parse_qs(parts.query)))
+                status, body = source.answers.get(parts.path, (200, {"status": "success", "data": []}))
+                raw = json.dumps(body).encode()
+                self.send_response(status)
+                self.send_header("Content-Type", "application/json")
+                self.send_header("Content-Length", str(len(raw)))
+                self.end_headers()
+                self.wfile.write(raw)
+
+            do_GET = do_POST = do_DELETE = _answer  # noqa: N815 (http.server's names)
+
+            def log_message(self, format: str, *args: object) -> None:
+                pass
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
+        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+
+    def close(self) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+
+@pytest.fixture(scope="session")
+def source() -> Iterator[NotingSource]:
+    made = NotingSource()
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def fresh(source: NotingSource) -> NotingSource:
+    source.asked.clear()
+    source.answers.clear()
+    return source
+
+
+@pytest.fixture(scope="session")
+def grafana(source: NotingSource, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    if given := os.environ.get("GRAFANA_URL"):
+        yield given.rstrip("/")
+        return
+    folder, port = tmp_path_factory.mktemp("grafana"), free_port()
+    names = ("PROMETHEUS", "LOKI", "JAEGER", "ALERTMANAGER")
+    env = {
+        **os.environ,
+        **{f"PYTAKE_{name}_URL": source.url for name in names},
+        "GF_SERVER_HTTP_PORT": str(port),
+        "GF_PATHS_DATA": str(folder),
+        "GF_PATHS_PROVISIONING": "monitoring/grafana/provisioning",
+        "PYTAKE_DASHBOARDS_PATH": str(Path("monitoring/grafana/dashboards").resolve()),
+        "PYTAKE_LOG_DIR": "",
+        "OTEL_SDK_DISABLED": "true",
+    }
+    process = Process([sys.executable, "-m", "pytake.embedded.grafana.main"], folder / "out.txt", env=env)
+    process.start()
+    url = f"http://127.0.0.1:{port}"
+
+    def up() -> bool:
+        process.check()
+        return httpx.get(f"{url}/api/health").status_code == 200
+
+    wait_until(up, 20, "Grafana to be ready")
+    yield url
+    process.stop()
+
+
+@pytest.fixture
+def admin(grafana: str) -> Iterator[httpx.Client]:
+    with httpx.Client(base_url=grafana, auth=ADMIN) as client:
+        yield client
