@@ -25,7 +25,7 @@ from pytake.stack.errors import StackError
 from pytake.stack.layout import checkout
 from pytake.stack.show import Board
 
-FAST_FACTOR = 30.0
+FAST_FACTOR = 15.0
 app = typer.Typer(
     help="Provoke alerts by real faults; see them fire, arrive, resolve.",
     invoke_without_command=True,

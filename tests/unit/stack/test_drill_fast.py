@@ -58,3 +58,9 @@ def test_a_scaled_duration_is_at_least_the_quotient_and_less_than_a_second_above
     scaled = milliseconds(scale_duration(f"{number}{unit}", factor))
     assert exact <= scaled + 1e-6
     assert scaled < max(exact, 1000) + 1000
+
+
+@pytest.mark.parametrize(("interval", "expected"), [("5s", "4s"), ("2s", "2s"), ("2m", "12s")])
+def test_scrapes_stay_long_enough_for_slow_exporters(interval, expected):
+    assert scale_document({"scrape_interval": interval}, 10) == {"scrape_interval": expected}
+    assert scale_document({"scrape_interval": interval}, 1) == {"scrape_interval": interval}

@@ -19,6 +19,9 @@ _PART = re.compile(r"(\d+)(ms|[smhdwy])")
 _QUOTED_OR_RANGE = re.compile(
     r"""(?P<quoted>"(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*'|`[^`]*`)|(?P<range>\[[^\]"']*\])|(?P<offset>\boffset\s+-?\s*\w+)"""
 )
+SCRAPE_KEYS = frozenset({"scrape_interval", "scrape_timeout"})
+SCRAPE_MINIMUM = "4s"
+"""A scrape is not made shorter than this: the PostgreSQL exporter takes three seconds to find its database down."""
 SCALED_KEYS = frozenset(
     {
         "for", "keep_firing_for", "interval", "scrape_interval", "scrape_timeout", "evaluation_interval",
@@ -64,6 +67,8 @@ def scale_document(document: Any, factor: float) -> Any:
 
 def _scaled(key: str, value: Any, factor: float) -> Any:
     scale: Callable[[str, float], str] | None = None
+    if isinstance(value, str) and factor > 1 and key in SCRAPE_KEYS:
+        return max(scale_duration(value, factor), min(value, SCRAPE_MINIMUM, key=milliseconds), key=milliseconds)
     if isinstance(value, str):
         scale = scale_duration if key in SCALED_KEYS else scale_expression if key == "expr" else None
     return scale(value, factor) if scale and isinstance(value, str) else scale_document(value, factor)

@@ -10,6 +10,7 @@ from pytake.stack.drill.scene import Scene
 from pytake.stack.drill.watch import Course, Watcher
 
 LOOK_SECONDS = 0.5
+QUIET_SECONDS = 120
 DONE = "done:"
 """Begins the report of a wave that is over."""
 RESOLVE_SECONDS = 1200
@@ -39,6 +40,8 @@ def run(scene: Scene, scenarios: Iterable[Scenario], severities: dict[str, str],
     """Run the scenarios wave by wave; a failure of one does not stop the others."""
     watcher = Watcher(scene.url("prometheus"), scene.inbox)
     courses: list[Course] = []
+    report([], "waiting for a quiet stack: what alarmed while it started must be over")
+    scene.wait(lambda: set(watcher.states()) == {"Watchdog"}, QUIET_SECONDS)
     for wave, members in groupby(sorted(scenarios, key=lambda item: item.wave), key=lambda item: item.wave):
         group = list(members)
         if any(item.name == "silent_watchdog" for item in group):
