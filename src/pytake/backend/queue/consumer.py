@@ -17,6 +17,7 @@ from pytake.telemetry.logging import get_logger
 log = get_logger(__name__)
 MAX_OUTAGE_PAUSE = 5.0
 BLOCK = 1.0
+CANCEL_TIMEOUT = 3.0
 
 Handler = Callable[[Job], Awaitable[JobOutcome]]
 """Does a job and says what became of it: DONE or DUPLICATE. Raises to have it tried again."""
@@ -45,6 +46,7 @@ class Consumer:
         self._running: dict[str, asyncio.Task[None]] = {}
         self._stopping = asyncio.Event()
         self._room = asyncio.Event()
+        self._finished = False
 
     async def run(self) -> None:
         """Read and work until stopped; Redis being away is waited out."""
@@ -60,10 +62,11 @@ class Consumer:
                     pause = min(pause * 2, MAX_OUTAGE_PAUSE)
             await self._finish()
         finally:
-            keeper.cancel()
-            for task in self._running.values():
+            self._finished = True
+            rest = {keeper, *self._running.values()}
+            for task in rest:
                 task.cancel()
-            await asyncio.gather(keeper, *self._running.values(), return_exceptions=True)
+            await asyncio.wait(rest, timeout=CANCEL_TIMEOUT)
 
     def stop(self) -> None:
         """Take no new jobs; :meth:`run` returns when those under work are done."""
@@ -164,7 +167,7 @@ class Consumer:
         """Heartbeats for jobs under work, and the delayed jobs whose time has come."""
         beat = min(1.0, self.limits.lease / 3)
         last = 0.0
-        while True:
+        while not self._finished:  # a cancellation may be lost in a client library
             with suppress(RedisError, OSError):
                 await self.streams.move_due(self.queue)
                 if time.monotonic() - last >= self.limits.lease / 3:

@@ -25,6 +25,7 @@ from pytake.telemetry.labels import JobOutcome, Queue
 from pytake.telemetry.logging import get_logger
 
 log = get_logger(__name__)
+CANCEL_TIMEOUT = 5.0
 
 
 def consumer_limits(settings: Settings) -> ConsumerLimits:
@@ -109,7 +110,7 @@ class Worker:
         finally:
             for task in (*tasks, stopping):
                 task.cancel()
-            await asyncio.gather(*tasks, stopping, return_exceptions=True)
+            await asyncio.wait({*tasks, stopping}, timeout=CANCEL_TIMEOUT)
             await self.ai.close()
         log.info("worker_stopped", name=self.name)
 
