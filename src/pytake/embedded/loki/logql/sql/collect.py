@@ -90,13 +90,12 @@ class Collector:
         at = np.fromiter(buckets, np.int64, len(buckets)) - 1
         there = np.zeros(size, bool)
         there[at] = True
-        smallest, largest = leaf.agg.op is RangeOp.MIN, leaf.agg.op is RangeOp.MAX
+        fold = {RangeOp.MIN: np.fmin.reduce, RangeOp.MAX: np.fmax.reduce}.get(leaf.agg.op, np.sum)
         folded = []
         for index in range(len(self.fold.parts)):
-            dense = np.full(size, np.inf if smallest else -np.inf if largest else 0.0)
+            dense = np.full(size, 0.0 if fold is np.sum else np.nan)
             dense[at] = [float(state[index]) for state in buckets.values()]
-            view = np.lib.stride_tricks.sliding_window_view(dense, width)[::step]
-            folded.append(view.min(axis=1) if smallest else view.max(axis=1) if largest else view.sum(axis=1))
+            folded.append(fold(np.lib.stride_tricks.sliding_window_view(dense, width)[::step], axis=1))
         present = np.lib.stride_tricks.sliding_window_view(there, width)[::step].any(axis=1)
         final = self.fold.final
         return {int(k): final([part[k] for part in folded]) for k in np.flatnonzero(present)}
