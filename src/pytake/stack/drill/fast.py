@@ -58,6 +58,8 @@ def scale_expression(expression: str, factor: float) -> str:
 
 def scale_document(document: Any, factor: float) -> Any:
     """A loaded rules file, prometheus.yml or alertmanager.yml with all its durations divided by ``factor``."""
+    if factor == 1:
+        return document
     if isinstance(document, list):
         return [scale_document(item, factor) for item in document]
     if not isinstance(document, dict):
@@ -67,7 +69,7 @@ def scale_document(document: Any, factor: float) -> Any:
 
 def _scaled(key: str, value: Any, factor: float) -> Any:
     scale: Callable[[str, float], str] | None = None
-    if isinstance(value, str) and factor > 1 and key in SCRAPE_KEYS:
+    if isinstance(value, str) and key in SCRAPE_KEYS:
         return max(scale_duration(value, factor), min(value, SCRAPE_MINIMUM, key=milliseconds), key=milliseconds)
     if isinstance(value, str):
         scale = scale_duration if key in SCALED_KEYS else scale_expression if key == "expr" else None
