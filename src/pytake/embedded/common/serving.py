@@ -35,10 +35,18 @@ def tame_allocator(arenas: int = 2) -> None:
         return  # another C library
 
 
+def trim_allocator() -> None:
+    """Let glibc give free memory back to the system."""
+    try:
+        ctypes.CDLL(None).malloc_trim(0)
+    except (OSError, AttributeError):
+        return  # another C library
+
+
 def serve(app: Any, sock: socket.socket, *, backlog: int = 2048, grace_seconds: int = 10) -> None:
     """Serve until SIGTERM or SIGINT; in-flight requests get ``grace_seconds``. Access logs are the application's."""
     gc.freeze()
-    gc.set_threshold(50_000, 20, 20)
+    gc.set_threshold(5_000, 20, 20)
     config = uvicorn.Config(
         app,
         loop="uvloop",

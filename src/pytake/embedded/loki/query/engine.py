@@ -11,6 +11,7 @@ import duckdb
 
 from pytake.embedded.loki.errors import RequestError
 from pytake.embedded.loki.settings import Settings
+from pytake.embedded.loki.store.enrich import FLUSH_ALLOCATOR
 from pytake.embedded.loki.store.source import Hidden, ReadStats, ViewSource
 from pytake.embedded.loki.store.store import Store
 
@@ -144,7 +145,7 @@ class Engine:
                 "preserve_insertion_order": False,
             },
         )
-        self._engine.execute("SET parquet_metadata_cache = true")
+        self._engine.execute(f"SET parquet_metadata_cache = true; {FLUSH_ALLOCATOR}")
         self._lock = threading.Lock()
 
     def close(self) -> None:

@@ -23,7 +23,7 @@ from pytake.embedded.loki.rowsource import StreamMatcher
 from pytake.embedded.loki.settings import Limits
 from pytake.embedded.loki.store import segment
 from pytake.embedded.loki.store.deletes import Deletes
-from pytake.embedded.loki.store.enrich import BASE_COLUMNS
+from pytake.embedded.loki.store.enrich import BASE_COLUMNS, FLUSH_ALLOCATOR
 from pytake.embedded.loki.store.fields import identifier, literal, select
 from pytake.embedded.loki.store.manifest import Segment, Transaction
 from pytake.embedded.loki.store.store import Store
@@ -33,7 +33,7 @@ from pytake.telemetry.logging import get_logger
 
 log = get_logger(__name__)
 HOUR = 3600 * 10**9
-WINDOW_ROWS = 65536
+WINDOW_ROWS = 16384
 FULL_ROWS = 1_500_000
 MIN_INPUTS = 8
 CLOSED_AFTER = 600 * 10**9
@@ -44,8 +44,9 @@ class Compactor:
 
     def __init__(self, store: Store, deletes: Deletes) -> None:
         self._store, self._deletes = store, deletes
-        config: dict[str, Any] = {"threads": 1, "memory_limit": "128MB", "temp_directory": str(store.temp_directory)}
+        config: dict[str, Any] = {"threads": 1, "memory_limit": "96MB", "temp_directory": str(store.temp_directory)}
         self._engine = duckdb.connect(":memory:", config=config)
+        self._engine.execute(FLUSH_ALLOCATOR)
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._loop, name="loki-compactor", daemon=True)
 

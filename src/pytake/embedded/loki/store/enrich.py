@@ -31,6 +31,8 @@ from pytake.embedded.loki.store.fields import (
     nested_paths,
 )
 
+FLUSH_ALLOCATOR = "SET allocator_flush_threshold = '8MB'; SET allocator_bulk_deallocation_flush_threshold = '8MB'"
+"""Makes the engine give memory back after each task instead of keeping up to 512 MB for the next."""
 BASE_COLUMNS = ("ts", "sid", "line", "meta", "detected_level", "json_ok")
 LEVEL_KEYS = (
     "level", "LEVEL", "Level", "log.level", "severity", "SEVERITY", "Severity", "SeverityText", "severity_text",
@@ -137,8 +139,9 @@ class Enricher:
 
     def __init__(self, temp_directory: str) -> None:
         self._lock = threading.Lock()
-        config: dict[str, Any] = {"threads": 1, "memory_limit": "192MB", "temp_directory": temp_directory}
+        config: dict[str, Any] = {"threads": 1, "memory_limit": "96MB", "temp_directory": temp_directory}
         self._engine = duckdb.connect(":memory:", config=config)
+        self._engine.execute(FLUSH_ALLOCATOR)
 
     def close(self) -> None:
         """Release the engine."""

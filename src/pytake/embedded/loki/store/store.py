@@ -16,6 +16,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from pytake.embedded.common.serving import trim_allocator
 from pytake.embedded.loki.batch import Batch, StreamRows, pc
 from pytake.embedded.loki.errors import RequestError
 from pytake.embedded.loki.push.decode import decode
@@ -34,7 +35,8 @@ from pytake.telemetry.logging import get_logger
 log = get_logger(__name__)
 ENRICH_ROWS = 16384
 MAX_GENERATION_BYTES = 48 << 20
-MAX_WAITING_GENERATIONS = 4
+MAX_WAITING_GENERATIONS = 2
+TRIM_SECONDS = 10.0
 _LEVEL_LABELS = ("level", "LEVEL", "Level", "severity", "SEVERITY", "Severity", "lvl", "LVL", "Lvl", "log_level")
 
 
@@ -75,6 +77,7 @@ class Store:
         self._wake = threading.Event()
         self._stopping = False
         self.flush_error: str | None = None
+        self._trimmed = time.monotonic()
         self._tidy()
         self.wal = WriteAheadLog(self.directory / "wal", on_sync=self._count_sync)
         self._replay()
@@ -182,6 +185,13 @@ class Store:
         paths = self.promoter(tenant).paths
         return self._enricher.run(batches, labels, paths, levels=limits.discover_log_levels, hints=hints)
 
+    def _trim(self) -> None:
+        """Give memory of written rows back to the system, now and then."""
+        if time.monotonic() - self._trimmed > TRIM_SECONDS:
+            self._trimmed = time.monotonic()
+            pa.default_memory_pool().release_unused()
+            trim_allocator()
+
     def _flush_loop(self) -> None:
         backoff = 0.1
         while not self._stopping:
@@ -198,6 +208,8 @@ class Store:
                 for generation in waiting:
                     self._flush(generation)
                 backoff, self.flush_error = 0.1, None
+                if waiting:
+                    self._trim()
             except Exception as error:
                 metrics.LOKI_FLUSH_FAILURES.inc()
                 self.flush_error = str(error)
