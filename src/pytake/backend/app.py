@@ -3,7 +3,6 @@
 import asyncio
 import signal
 import threading
-import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from types import FrameType
@@ -20,6 +19,7 @@ from pytake.backend.limits import BodyLimit
 from pytake.backend.messages.endpoints import router as messages
 from pytake.backend.observability.checks import build_health
 from pytake.backend.observability.endpoints import router as observability
+from pytake.backend.observability.loop import watch_loop
 from pytake.backend.outages import install_outages
 from pytake.backend.problems import ProblemDocument, install_problems
 from pytake.backend.queue.endpoints import router as queues
@@ -28,23 +28,13 @@ from pytake.backend.realtime.hub import Hub
 from pytake.backend.resources import open_resources
 from pytake.backend.settings import Settings, get_settings
 from pytake.backend.webhooks.endpoints import router as webhooks
-from pytake.telemetry.catalog import EVENT_LOOP_LAG
 from pytake.telemetry.http import FASTAPI_TELEMETRY_OFF, TelemetryMiddleware
 from pytake.telemetry.setup import configure, package_version
 
-LAG_INTERVAL = 0.5
 CANCEL_TIMEOUT = 3.0
 DESCRIPTION = """\
 PyTake answers WhatsApp customers. Errors are problem documents (RFC 9457); lists have pages by cursor; the API key goes
 into `X-API-Key` or `Authorization: Bearer`."""
-
-
-async def _watch_loop() -> None:
-    """Measure how late the event loop is."""
-    while True:
-        due = time.perf_counter() + LAG_INTERVAL
-        await asyncio.sleep(LAG_INTERVAL)
-        EVENT_LOOP_LAG.observe(max(0.0, time.perf_counter() - due))
 
 
 def _stop(app: FastAPI) -> None:
@@ -86,7 +76,7 @@ def _lifespan(settings: Settings, with_telemetry: bool) -> Any:
                 app.state.resources = resources
                 app.state.hub = Hub(resources.redis)
                 app.state.health = build_health(resources)
-                tasks = [asyncio.create_task(app.state.hub.run()), asyncio.create_task(_watch_loop())]
+                tasks = [asyncio.create_task(app.state.hub.run()), asyncio.create_task(watch_loop())]
                 loop = asyncio.get_running_loop()
                 try:
                     with _notice_stop(lambda: loop.call_soon_threadsafe(_stop, app)):

@@ -90,8 +90,8 @@ class Settings(BaseSettings):
         description="System prompt.",
     )
     ai_enabled: bool = Field(True, description="Whether new conversations are answered by the model.")
-    ai_budget_usd_per_day: float | None = Field(
-        None, ge=0, description="AI spending a day (UTC) after which humans answer; unset: no budget."
+    ai_budget_usd_per_day: float = Field(
+        50.0, ge=0, description="AI spending a day (UTC, US dollars) after which humans answer; 0: no budget."
     )
     ai_breaker_threshold: int = Field(5, ge=1, description="Failures in a row that open the circuit breaker.")
     ai_breaker_seconds: Seconds = Field(30.0, description="Seconds that the circuit breaker stays open.")

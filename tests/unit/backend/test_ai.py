@@ -12,7 +12,7 @@ from pytake.backend.ai.client import AiClient
 from pytake.backend.ai.errors import AiQuotaExhausted, AiRejected, AiUnavailable
 from pytake.backend.ai.history import asks_for_human, build, estimate_tokens
 from pytake.backend.clock import now
-from pytake.backend.database.models import Conversation, Message
+from pytake.backend.database.models import Conversation, Cost, Message
 from pytake.telemetry import catalog
 from pytake.telemetry.labels import ApiStatus, Dependency, Direction, HandoverReason, MessageStatus, TokenType
 from tests.support import meta
@@ -177,7 +177,10 @@ async def test_after_failed_answers_a_human_takes_over(api, worker, remote, unti
 
 
 async def test_the_budget_of_the_day(api, worker, remote, until, resources) -> None:
-    resources.settings.ai_budget_usd_per_day = 0.0
+    resources.settings.ai_budget_usd_per_day = 0.0001
+    async with resources.sessions() as session:
+        session.add(Cost(spender="ai", instance="support", item="m", usd=1))
+        await session.commit()
     await api.webhook(meta.text("hi"))
     assert await handed_over(until) == "budget"
     assert remote.chats == []

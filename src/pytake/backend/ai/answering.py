@@ -31,6 +31,7 @@ from pytake.telemetry.logging import get_logger
 log = get_logger(__name__)
 HISTORY = 40
 MAX_TEXT = 4096
+SPENT_SECONDS = 10.0
 PATIENCE = 5
 """Failed answers (each with its own retries) before a human takes over."""
 
@@ -98,16 +99,24 @@ class Answering:
             return HandoverReason.REQUESTED
         if not window_open(question.conversation):
             return HandoverReason.AI_DECIDED
-        if settings.ai_budget_usd_per_day is not None and await self._spent_today() >= settings.ai_budget_usd_per_day:
+        budget = settings.ai_budget_usd_per_day
+        if budget and await self._spent_today() >= budget:
             return HandoverReason.BUDGET
         return None
 
     async def _spent_today(self) -> float:
+        """US dollars since midnight (UTC); remembered for a moment by all workers, so a burst may pass the budget."""
         midnight = now().replace(hour=0, minute=0, second=0, microsecond=0)
+        key = f"ai-spent:{midnight:%Y-%m-%d}"
+        remembered = await self.resources.cache.get(key)
+        if isinstance(remembered, (int, float)):
+            return float(remembered)
         query = select(func.coalesce(func.sum(Cost.usd), 0)).where(Cost.spender == Spender.AI, Cost.at >= midnight)
         async with self.resources.sessions() as session:
             spent: Decimal | None = await session.scalar(query)
-        return float(spent or 0)
+        total = float(spent or 0)
+        await self.resources.cache.set(key, total, seconds=SPENT_SECONDS)
+        return total
 
     async def _mark_read(self, message: Message) -> None:
         """Show the customer that somebody reads; of no consequence when it fails."""

@@ -5,7 +5,7 @@ from typing import Any
 from uuid import UUID
 
 import orjson
-from sqlalchemy import or_, select, text
+from sqlalchemy import bindparam, or_, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from pytake.backend.clock import from_unix, now
@@ -159,25 +159,31 @@ def _values(event: WebhookEvent, parsed: InboundMessage, traceparent: str | None
     }
 
 
+_PLACE = (
+    select(
+        Conversation.id,
+        Conversation.responder,
+        Contact.id,
+        Contact.user_id,
+        Contact.wa_id,
+        Contact.name,
+        Contact.username,
+    )
+    .join(Contact, Contact.id == Conversation.contact_id)
+    .where(
+        Contact.instance == bindparam("instance"),
+        or_(Contact.user_id == bindparam("user_id"), Contact.wa_id == bindparam("wa_id")),
+        Conversation.state != ConversationState.CLOSED,
+    )
+    .with_for_update(of=Conversation)
+)
+"""Made once: building a statement costs more than PostgreSQL needs to answer it."""
+
+
 async def _known_place(session: AsyncSession, slug: str, who: Identity) -> Place | None:
     """The usual case in one query: one contact that is known as the event names it, with a conversation. Locks it."""
-    names = [Contact.user_id == who.user_id] if who.user_id else []
-    names += [Contact.wa_id == who.wa_id] if who.wa_id else []
-    query = (
-        select(
-            Conversation.id,
-            Conversation.responder,
-            Contact.id,
-            Contact.user_id,
-            Contact.wa_id,
-            Contact.name,
-            Contact.username,
-        )
-        .join(Contact, Contact.id == Conversation.contact_id)
-        .where(Contact.instance == slug, or_(*names), Conversation.state != ConversationState.CLOSED)
-        .with_for_update(of=Conversation)
-    )
-    rows = (await session.execute(query)).all()
+    named = {"instance": slug, "user_id": who.user_id, "wa_id": who.wa_id}
+    rows = (await session.execute(_PLACE, named)).all()
     if len(rows) != 1:
         return None
     conversation_id, responder, contact_id, user_id, wa_id, name, username = rows[0]

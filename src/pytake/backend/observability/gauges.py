@@ -42,7 +42,7 @@ async def read_queues(resources: Resources) -> None:
 
 async def read_database(resources: Resources) -> None:
     """What PostgreSQL knows of the business."""
-    if resources.settings.ai_budget_usd_per_day is not None:
+    if resources.settings.ai_budget_usd_per_day:
         catalog.BUDGET.set(resources.settings.ai_budget_usd_per_day, spender=Spender.AI)
     async with resources.sessions() as session:
         await _conversations(session, resources)

@@ -12,6 +12,7 @@ from pytake.backend.instances.sync import poll_numbers, poll_templates, store_in
 from pytake.backend.messages.delivery import expire
 from pytake.backend.messages.sending import give_up_doubts
 from pytake.backend.observability.gauges import QUEUES, read_database, read_queues
+from pytake.backend.observability.loop import watch_loop
 from pytake.backend.queue.consumer import Consumer, ConsumerLimits
 from pytake.backend.queue.failures import is_outage
 from pytake.backend.queue.streams import Job
@@ -100,6 +101,7 @@ class Worker:
         log.info("worker_started", name=self.name, concurrency=self.resources.settings.worker_concurrency)
         tasks = [asyncio.create_task(one.run()) for one in self.consumers]
         tasks.append(asyncio.create_task(self.periodic.run()))
+        lag = asyncio.create_task(watch_loop())
         stopping = asyncio.create_task(self._stopping.wait())
         try:
             await asyncio.wait({*tasks, stopping}, return_when=asyncio.FIRST_COMPLETED)
@@ -108,9 +110,9 @@ class Worker:
             self.stop()
             await asyncio.wait(tasks, timeout=self.resources.settings.stop_timeout)
         finally:
-            for task in (*tasks, stopping):
+            for task in (*tasks, stopping, lag):
                 task.cancel()
-            await asyncio.wait({*tasks, stopping}, timeout=CANCEL_TIMEOUT)
+            await asyncio.wait({*tasks, stopping, lag}, timeout=CANCEL_TIMEOUT)
             await self.ai.close()
         log.info("worker_stopped", name=self.name)
 
