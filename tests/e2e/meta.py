@@ -12,6 +12,8 @@ from typing import Any
 
 import httpx
 
+from tests.e2e.wire import HTTP
+
 Json = dict[str, Any]
 
 
@@ -80,4 +82,4 @@ class Meta:
         """Sign (with another ``secret`` if given) and post; bytes go out as they are."""
         body = payload if isinstance(payload, bytes) else json.dumps(payload).encode()
         own = {"content-type": "application/json", "x-hub-signature-256": sign(secret or self.secret, body)}
-        return httpx.post(self.url, content=body, headers=own | headers, timeout=10)
+        return HTTP.post(self.url, content=body, headers=own | headers, timeout=10)

@@ -3,9 +3,10 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-import httpx
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse_text
+
+from tests.e2e.wire import HTTP
 
 OPENMETRICS = "application/openmetrics-text"
 
@@ -33,7 +34,7 @@ EMPTY = Page({}, {})
 def scrape(url: str, *, openmetrics: bool = True) -> Page:
     """Read ``url`` (without ``/metrics``); the page must parse."""
     accept = f"{OPENMETRICS};version=1.0.0" if openmetrics else "text/plain"
-    response = httpx.get(f"{url}/metrics", headers={"accept": accept}, timeout=10)
+    response = HTTP.get(f"{url}/metrics", headers={"accept": accept}, timeout=10)
     response.raise_for_status()
     assert response.headers["content-type"].startswith(OPENMETRICS if openmetrics else "text/plain")
     values: dict[tuple[str, frozenset[tuple[str, str]]], float] = {}

@@ -15,6 +15,7 @@ import redis
 from tests.e2e.collector import Collector
 from tests.e2e.meta import Meta
 from tests.e2e.scrape import Page, scrape
+from tests.e2e.wire import HTTP
 from tests.support.ports import free_port
 from tests.support.processes import Process
 from tests.support.servers import PostgresServer, RedisServer
@@ -193,7 +194,7 @@ class Stack:
         """Wait for 200 from a process that is starting."""
 
         def answers() -> bool:
-            return not process.running or httpx.get(url, timeout=5).status_code == 200
+            return not process.running or HTTP.get(url, timeout=5).status_code == 200
 
         try:
             wait_until(answers, 40, f"200 from {url}", every=0.1)
@@ -217,7 +218,7 @@ class Stack:
 
     def control(self, method: str, path: str, **body: Any) -> dict[str, Any]:
         """Call the sandbox's control API."""
-        response = httpx.request(method, f"{self.sandbox_url}/sandbox{path}", json=body or None, timeout=10)
+        response = HTTP.request(method, f"{self.sandbox_url}/sandbox{path}", json=body or None, timeout=10)
         response.raise_for_status()
         answer: dict[str, Any] = response.json()
         return answer
@@ -234,19 +235,19 @@ class Stack:
     def sent_to(self, customer: str) -> list[dict[str, Any]]:
         """The messages that the sandbox accepted for a customer."""
         url = f"{self.sandbox_url}/sandbox/messages"
-        response = httpx.get(url, params={"customer": customer, "limit": "1000"}, timeout=10)
+        response = HTTP.get(url, params={"customer": customer, "limit": "1000"}, timeout=10)
         found: list[dict[str, Any]] = response.json()["messages"]
         return found
 
     def rest(self, method: str, path: str, *, role: str = "admin", **options: Any) -> httpx.Response:
         """Call the REST API with the key of a role."""
         headers = {"authorization": f"Bearer {KEYS[role]}"}
-        return httpx.request(method, f"{self.api_url}{path}", headers=headers, timeout=15, **options)
+        return HTTP.request(method, f"{self.api_url}{path}", headers=headers, timeout=15, **options)
 
     def post_alert(self, body: dict[str, Any], token: str) -> httpx.Response:
         """Post a notification as Alertmanager does."""
         headers = {"authorization": f"Bearer {token}"}
-        return httpx.post(f"{self.api_url}/api/v1/webhooks/alerts", json=body, headers=headers, timeout=15)
+        return HTTP.post(f"{self.api_url}/api/v1/webhooks/alerts", json=body, headers=headers, timeout=15)
 
     def queue_length(self, queue: str) -> int:
         """Jobs of a queue that are not done, waiting ones included."""

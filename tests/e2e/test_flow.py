@@ -12,6 +12,7 @@ from tests.e2e import meta
 from tests.e2e.actions import HISTORY, MESSAGES, idle, new_customer, status_of
 from tests.e2e.collector import Span
 from tests.e2e.stack import KEYS, NUMBERS, SECRET, VERIFY, Stack
+from tests.e2e.wire import HTTP
 from tests.support.waiting import wait_until
 
 pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("stack")]
@@ -99,7 +100,7 @@ def test_logs_and_spans_hold_no_numbers_texts_or_secrets(stack: Stack) -> None:
 def test_handshake(stack: Stack) -> None:
     def ask(token: str) -> httpx.Response:
         params = {"hub.mode": "subscribe", "hub.challenge": "1158201444", "hub.verify_token": token}
-        return httpx.get(stack.webhook_url, params=params)
+        return HTTP.get(stack.webhook_url, params=params)
 
     assert (ask(VERIFY).status_code, ask(VERIFY).text) == (200, "1158201444")
     assert ask("wrong").status_code == 403
@@ -191,7 +192,7 @@ def test_pages_parse_in_both_forms_and_labels_hold_no_numbers(stack: Stack) -> N
 
 
 def test_health_names_every_dependency(stack: Stack) -> None:
-    report = httpx.get(f"{stack.api_url}/observability/health").json()
+    report = HTTP.get(f"{stack.api_url}/observability/health").json()
     assert report["state"] in ("healthy", "degraded")
     known = {"postgresql", "redis", "whatsapp_api", "openai_api", "memory", "disk", "queue"}
     assert known <= set(report["dependencies"])
