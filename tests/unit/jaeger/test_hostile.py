@@ -51,8 +51,8 @@ def test_any_bytes_are_stored_or_refused(tmp_path_factory: pytest.TempPathFactor
         return
     part = HotPart(columns)
     index = part.load()
-    for trace in range(len(index.trace_id)):
-        rows = int(index.first_row[trace]), int(index.first_row[trace + 1])
+    for trace in range(len(index.traces.trace_id)):
+        rows = int(index.traces.first_row[trace]), int(index.traces.first_row[trace + 1])
         assert uijson.trace_json(_stored(part, index, *rows))["spans"]
 
 

@@ -107,5 +107,6 @@ def test_memory_is_bounded_before_the_wait_is_over(make_store: Callable[..., Sto
     for trace in range(1, 30):
         push(store, *(span(trace, trace * 100 + number) for number in range(1, 11)))
     wait_until(lambda: len(store.segments()) >= 25, what="segments in spite of the wait")
+    store.settle(timeout=10)
     assert len(store.segments()) >= 25
     assert np.mean([len(found) for found in read_traces(store, [ident(trace) for trace in range(1, 30)])]) == 10

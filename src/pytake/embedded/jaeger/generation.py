@@ -9,7 +9,7 @@ from typing import NamedTuple, Protocol
 
 from pytake.embedded.jaeger import segment, wal
 from pytake.embedded.jaeger.columns import Columns, Decoded, Op, concat, from_requests
-from pytake.embedded.jaeger.index import Bools, HotPart, Index
+from pytake.embedded.jaeger.index import Bools, HotPart, Index, TraceTable
 from pytake.telemetry.logging import get_logger
 
 log = get_logger("pytake.jaeger")
@@ -48,6 +48,7 @@ class Part(Protocol):
 
     @property
     def ops(self) -> list[Op]: ...  # noqa: D102 (a protocol's members are described where they are implemented)
+    def traces(self) -> TraceTable: ...  # noqa: D102
     def load(self) -> Index: ...  # noqa: D102
     def exact(self, pair: int) -> Bools | None: ...  # noqa: D102
     def blocks(self, pair: int) -> Bools: ...  # noqa: D102

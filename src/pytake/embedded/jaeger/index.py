@@ -6,6 +6,7 @@ each block of 1,024 rows, so a rare value costs the reading of the few blocks th
 """
 
 import threading
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -37,8 +38,34 @@ def narrow(values: Ints) -> Ints:
 
 
 @dataclass(slots=True)
+class TraceTable:
+    """The traces of a part in the order of their rows, and their keys sorted: what a look-up by trace id needs."""
+
+    trace_id: U8
+    first_row: Ints
+    key_order: Ints
+    keys: U64
+
+    @property
+    def nbytes(self) -> int:
+        """Memory of the arrays."""
+        return self.trace_id.nbytes + self.first_row.nbytes + self.key_order.nbytes + self.keys.nbytes
+
+    def find(self, trace_ids: Sequence[bytes], keys: U64) -> Iterator[tuple[int, int, int]]:
+        """``(number of the id, first row, last row + 1)`` of the given traces that are here."""
+        at = np.searchsorted(self.keys, keys).clip(0, len(self.keys) - 1)
+        for number in np.flatnonzero(self.keys[at] == keys).tolist():
+            place = int(at[number])
+            while place < len(self.keys) and self.keys[place] == keys[number]:
+                trace = int(self.key_order[place])
+                if self.trace_id[trace].tobytes() == trace_ids[number]:
+                    yield number, int(self.first_row[trace]), int(self.first_row[trace + 1])
+                place += 1
+
+
+@dataclass(slots=True)
 class Index:
-    """Arrays with one row a span (``start`` in µs after ``base``) and one row a trace (``trace_id``, ``first_row``)."""
+    """Arrays with one row a span (``start`` in µs after ``base``), and the traces that the rows belong to."""
 
     base: int
     start: Ints
@@ -46,10 +73,7 @@ class Index:
     op: Ints
     resource: Ints
     scope: Ints
-    trace_id: U8
-    first_row: Ints
-    key_order: Ints
-    keys: U64
+    traces: TraceTable
     ops: list[Op]
     resources: list[bytes]
     scopes: list[bytes]
@@ -59,32 +83,12 @@ class Index:
 
     @property
     def nbytes(self) -> int:
-        """Memory of the arrays."""
-        arrays = (
-            self.start,
-            self.duration,
-            self.op,
-            self.resource,
-            self.scope,
-            self.trace_id,
-            self.first_row,
-            self.keys,
-        )
-        return sum(array.nbytes for array in arrays) + self.key_order.nbytes
+        """Memory of the arrays, without the traces'."""
+        return sum(array.nbytes for array in (self.start, self.duration, self.op, self.resource, self.scope))
 
     def trace_of(self, rows: Ints) -> Ints:
         """Number of the trace that each row belongs to."""
-        return np.searchsorted(self.first_row, rows, side="right") - 1
-
-    def find(self, trace_id: bytes, key: np.uint64) -> tuple[int, int] | None:
-        """Rows (first, last + 1) of a trace, or ``None``."""
-        at = int(np.searchsorted(self.keys, key))
-        while at < len(self.keys) and self.keys[at] == key:
-            trace = int(self.key_order[at])
-            if self.trace_id[trace].tobytes() == trace_id:
-                return int(self.first_row[trace]), int(self.first_row[trace + 1])
-            at += 1
-        return None
+        return np.searchsorted(self.traces.first_row, rows, side="right") - 1
 
 
 def arrange(columns: Columns) -> tuple[Columns, Index]:
@@ -104,12 +108,12 @@ def arrange(columns: Columns) -> tuple[Columns, Index]:
     first_row = np.concatenate(([0], np.cumsum(counts[np.argsort(rank)])))
     trace_keys = sorted_keys[heads][np.argsort(rank)]
     key_order = np.argsort(trace_keys)
+    traces = TraceTable(columns.trace_id[first_row[:-1]], narrow(first_row), narrow(key_order), trace_keys[key_order])
     start = columns.start // 1000
     base = int(start.min())
     index = Index(
         base=base, start=narrow(start - base), duration=narrow(columns.duration // 1000), op=narrow(columns.op),
-        resource=narrow(columns.resource), scope=narrow(columns.scope), trace_id=columns.trace_id[first_row[:-1]],
-        first_row=narrow(first_row), key_order=narrow(key_order), keys=trace_keys[key_order], ops=columns.ops,
+        resource=narrow(columns.resource), scope=narrow(columns.scope), traces=traces, ops=columns.ops,
         resources=columns.resources, scopes=columns.scopes,
     )  # fmt: skip
     return columns, index
@@ -232,6 +236,10 @@ class HotPart:
             if self._index is None:
                 self._columns, self._index = arrange(self._columns)
             return self._index
+
+    def traces(self) -> TraceTable:
+        """Return its traces."""
+        return self.load().traces
 
     def exact(self, pair: int) -> Bools | None:
         """Rows that carry the pair."""

@@ -1,6 +1,7 @@
 """Calls between services over a time: the segments' summaries, and what they leave open."""
 
 from collections import Counter
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -75,24 +76,19 @@ def _resolve(
     """Find callers in other parts; returns how many traces were looked up."""
     index = part.load()
     traces = np.unique(calls.open_trace[pending].astype(np.int64))
-    ids = index.trace_id[traces]
+    ids = index.traces.trace_id[traces]
+    wanted = [item.tobytes() for item in ids]
     keys = hashing.trace_keys(ids)
     spans: dict[tuple[int, int], str] = {}
     for other in parts:
         if other is part:
             continue
-        try:
-            there = other.load()
-        except FileNotFoundError:  # as above
-            continue
-        at = np.searchsorted(there.keys, keys).clip(0, len(there.keys) - 1)
-        for number in np.flatnonzero(there.keys[at] == keys).tolist():
-            rows = there.find(ids[number].tobytes(), keys[number])
-            if rows is None:
-                continue
-            for row, raw in enumerate(other.spans(*rows), rows[0]):
-                service = service_of(there.resources[int(there.resource[row])])
-                spans[int(traces[number]), hashing.unpack_id(Span.FromString(raw).span_id)] = service
+        with suppress(FileNotFoundError):  # as above
+            for number, first, last in other.traces().find(wanted, keys):
+                there = other.load()
+                for row, raw in enumerate(other.spans(first, last), first):
+                    service = service_of(there.resources[int(there.resource[row])])
+                    spans[int(traces[number]), hashing.unpack_id(Span.FromString(raw).span_id)] = service
     for at in pending.tolist():
         caller = spans.get((int(calls.open_trace[at]), int(calls.open_parent[at])))
         callee = names[int(calls.open_callee[at])]

@@ -144,7 +144,7 @@ def _find_in(part: Part, query: Query, found: dict[bytes, int]) -> None:
     matcher = _Matcher(part, query)
     new = 0
     for row, trace in zip(*_candidates(matcher), strict=True):
-        trace_id = matcher.index.trace_id[trace].tobytes()
+        trace_id = matcher.index.traces.trace_id[trace].tobytes()
         start = matcher.index.base + int(matcher.index.start[row])
         if found.get(trace_id, -1) < start and matcher.verify(row):
             new += trace_id not in found
@@ -185,12 +185,8 @@ def read_traces(store: Store, trace_ids: Sequence[bytes]) -> list[list[StoredSpa
 
 
 def _read_from(part: Part, trace_ids: Sequence[bytes], keys: U64, out: list[list[StoredSpan]]) -> None:
-    index = part.load()
-    at = np.searchsorted(index.keys, keys).clip(0, len(index.keys) - 1)
-    for number in np.flatnonzero(index.keys[at] == keys).tolist():
-        rows = index.find(trace_ids[number], keys[number])
-        if rows is not None:
-            out[number] += _stored(part, index, *rows)
+    for number, first, last in part.traces().find(trace_ids, keys):
+        out[number] += _stored(part, part.load(), first, last)
 
 
 def _stored(part: Part, index: Index, first: int, last: int) -> list[StoredSpan]:

@@ -20,16 +20,19 @@ import zstandard
 from pytake.embedded.jaeger.arrow import pa, pq
 from pytake.embedded.jaeger.columns import Columns, Op
 from pytake.embedded.jaeger.dependencies import Calls, summarise
-from pytake.embedded.jaeger.index import BLOCK, Bools, Index, Tags, build_tags
+from pytake.embedded.jaeger.index import BLOCK, Bools, Index, Tags, TraceTable, build_tags
 from pytake.embedded.jaeger.wal import sync_directory
 
-_MAGIC = b"PTJIDX01"
+_MAGIC = b"PTJIDX02"
 _LENGTH = struct.Struct("<8sI")
-_INDEX_ARRAYS = ("start", "duration", "op", "resource", "scope", "trace_id", "first_row", "key_order", "keys")
+_INDEX_ARRAYS = ("start", "duration", "op", "resource", "scope")
+_TRACE_ARRAYS = ("trace_id", "first_row", "key_order", "keys")
 _TAG_ARRAYS = ("frequent", "bitmap_ends", "bloom")
 _KINDS = ("unspecified", "internal", "server", "client", "producer", "consumer")
 _STATUS = ("unset", "ok", "error")
 CACHE_BYTES = 80 * 2**20
+TRACE_CACHE_BYTES = 48 * 2**20
+"""Kept apart: every look-up by trace id goes through all of these, and must not push the indexes out."""
 OPEN_FILES = 24
 
 
@@ -69,6 +72,7 @@ class SegmentCache:
 
     def __init__(self, limit: int = CACHE_BYTES) -> None:
         self.parts = _Cache(limit)
+        self.traces = _Cache(TRACE_CACHE_BYTES)
         self.files = _Cache(OPEN_FILES)
 
 
@@ -100,6 +104,7 @@ def _write_index(path: Path, index: Index, tags: Tags, calls: Calls, number: int
     resources, resource_sizes = _joined(index.resources)
     scopes, scope_sizes = _joined(index.scopes)
     blobs: dict[str, Any] = {name: getattr(index, name) for name in _INDEX_ARRAYS}
+    blobs |= {name: getattr(index.traces, name) for name in _TRACE_ARRAYS}
     blobs |= {name: getattr(tags, name) for name in _TAG_ARRAYS}
     blobs |= {f"calls_{name}": array for name, array in calls.arrays().items()}
     blobs |= {"bitmaps": tags.bitmaps, "resources": resources, "scopes": scopes}
@@ -113,7 +118,7 @@ def _write_index(path: Path, index: Index, tags: Tags, calls: Calls, number: int
         at += len(chunk)
     last = index.base + int(index.start.max())
     header = orjson.dumps({
-        "number": number, "rows": len(index), "traces": len(index.trace_id), "base": index.base, "last": last,
+        "number": number, "rows": len(index), "traces": len(index.traces.trace_id), "base": index.base, "last": last,
         "ops": [list(op) for op in index.ops], "resource_sizes": resource_sizes, "scope_sizes": scope_sizes,
         "layout": layout,
     })  # fmt: skip
@@ -160,7 +165,6 @@ class Segment:
         self._sizes = (header["resource_sizes"], header["scope_sizes"])
         self.number: int = header["number"]
         self.rows: int = header["rows"]
-        self.traces: int = header["traces"]
         self.first_us: int = header["base"]
         self.last_us: int = header["last"]
         self.ops = [Op(*op) for op in header["ops"]]
@@ -185,9 +189,17 @@ class Segment:
             for name, sizes in zip(("resources", "scopes"), self._sizes, strict=True):
                 ends = np.cumsum([0, *sizes]).tolist()
                 blobs[name] = [blobs[name][a:b] for a, b in pairwise(ends)]
-            index = Index(base=self.first_us, ops=self.ops, **blobs)
+            index = Index(base=self.first_us, ops=self.ops, traces=self.traces(), **blobs)
             self._cache.parts.put((self.number, "index"), index, index.nbytes)
         return index
+
+    def traces(self) -> TraceTable:
+        """Return its traces, from their cache or the disk."""
+        table: TraceTable | None = self._cache.traces.get((self.number, "traces"))
+        if table is None:
+            table = TraceTable(**self._read(_TRACE_ARRAYS))
+            self._cache.traces.put((self.number, "traces"), table, table.nbytes)
+        return table
 
     def tags(self) -> Tags:
         """Return the attribute index."""
@@ -228,6 +240,7 @@ class Segment:
         """Drop what the cache holds of this segment."""
         for name in ("index", "tags", "calls"):
             self._cache.parts.drop((self.number, name))
+        self._cache.traces.drop((self.number, "traces"))
         self._cache.files.drop((self.number, "file"))
 
     def delete(self) -> None:

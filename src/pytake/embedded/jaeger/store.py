@@ -9,6 +9,7 @@ import threading
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from io import TextIOWrapper
 from pathlib import Path
 
@@ -266,6 +267,11 @@ class Store:
     # --- segments ----------------------------------------------------------------------------------------------------
     def _run_flush(self) -> None:
         last_retention = 0.0
+        for found in self.segments()[::-1]:
+            if self._closing:
+                return
+            with suppress(FileNotFoundError):
+                found.traces()  # the first look-up by trace id finds them in memory
         while True:
             with self._lock:
                 generation = self._next_to_flush()
