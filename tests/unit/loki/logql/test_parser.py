@@ -86,6 +86,8 @@ def test_selectors(text: str, matchers: list[tuple[str, a.MatchOp, str]]) -> Non
         ("| age != 2d", a.LabelFilter(a.DurationFilter("age", a.CompareOp.NE, 172_800_000_000_000))),
         ("| bytes_consumed > 20MB", a.LabelFilter(a.BytesFilter("bytes_consumed", a.CompareOp.GT, 20_000_000))),
         ("| size <= 1.5KiB", a.LabelFilter(a.BytesFilter("size", a.CompareOp.LE, 1536))),
+        ('| pattern="x"', a.LabelFilter(a.Matcher("pattern", EQ, "x"))),
+        ("| offset >= 5", a.LabelFilter(a.NumberFilter("offset", a.CompareOp.GE, 5.0))),
         ('| addr = ip("10.0.0.0/8")', a.LabelFilter(a.IPFilter("addr", EQ, "10.0.0.0/8"))),
         ('| addr != ip("::1-::8")', a.LabelFilter(a.IPFilter("addr", NE, "::1-::8"))),
     ],

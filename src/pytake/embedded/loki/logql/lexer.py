@@ -43,6 +43,7 @@ KEYWORDS = frozenset(
         "group_right",
     ]
 )
+SHOUTED = frozenset(("AND", "OR", "UNLESS", "BY", "WITHOUT"))
 FUNCTIONS = {"ip": "IP", "vector": "VECTOR", "label_replace": "LABEL_REPLACE"}
 FUNCTIONS |= {op.value: "RANGE_OP" for op in RangeOp}
 FUNCTIONS |= {op.value: "VECTOR_OP" for op in VectorOp}
@@ -57,6 +58,8 @@ _DOUBLE = re.compile(r'"(?:[^"\\\n]|\\.)*"')
 _RAW = re.compile(r"`[^`]*`")
 _FLAG = re.compile(r"--[a-z-]+")
 _RANGE = re.compile(r"\[([^\]]*)\]")
+_COMPARED = re.compile(r"\s*[=<>]")
+"""What makes a keyword the name of a label; `!=` does not, it may begin a line filter."""
 _CALL = re.compile(r"\s*(?:\(|(?:by|without)\b)")
 
 
@@ -155,10 +158,11 @@ class _Scan:
 
     def _word(self, word: re.Match[str]) -> Token:
         name = word[0]
-        if self.braces:
+        if self.braces or (name in KEYWORDS and _COMPARED.match(self.text, word.end())):
             return self._token("IDENTIFIER", word.end())
-        if name.lower() in KEYWORDS:
+        if name in SHOUTED:
             name = name.lower()
+        if name in KEYWORDS:
             kind = "GROUP" if name.startswith("group_") else self.names.get(name, name.upper())
             return self._token(kind, word.end(), name)
         if name in FUNCTIONS and _CALL.match(self.text, word.end()):
