@@ -41,6 +41,9 @@ class Settings(BaseSettings):
     worker_metrics_host: str = Field("127.0.0.1", description="Address of the worker's metrics page.")
     worker_metrics_port: int = Field(8790, ge=1, le=65535, description="Port of the worker's metrics page.")
     worker_concurrency: int = Field(16, ge=1, le=500, description="Jobs that one worker process works on at a time.")
+    worker_nice: int = Field(
+        5, ge=0, le=19, description="Politeness of the worker (nice): on a busy host webhooks are acknowledged first."
+    )
     job_lease: Seconds = Field(30.0, description="Seconds without a heartbeat after which another worker takes a job.")
     job_timeout: Seconds = Field(100.0, description="Seconds after which a job is interrupted and tried again.")
     job_attempts: int = Field(5, ge=1, description="Failures after which a job goes to the dead letters.")

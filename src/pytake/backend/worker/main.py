@@ -5,6 +5,7 @@ Exit codes: 0 stopped as asked, 1 cannot start, 2 wrong usage.
 
 import argparse
 import asyncio
+import os
 import signal
 import sys
 
@@ -45,6 +46,7 @@ def main(argv: list[str] | None = None) -> int:
         )
         return 1
     try:
+        os.nice(settings.worker_nice)
         asyncio.run(serve(settings))
     except InstancesError as error:
         print(f"pytake-worker: {error}", file=sys.stderr)
