@@ -79,7 +79,7 @@ def push(store: Store, *spans: dict[str, Any]) -> None:
         try:
             store.append(body(*spans), len(spans))
         except OverloadedError:
-            store.settle()
+            store.settle(30)
         else:
             return
 

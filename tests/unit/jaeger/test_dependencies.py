@@ -8,7 +8,7 @@ HOUR = 3_600_000_000
 
 
 def _links(store: Store) -> list[Link]:
-    store.settle()
+    store.settle(30)
     return dependencies(store, NOW_US - HOUR, NOW_US + HOUR)
 
 
@@ -42,5 +42,5 @@ def test_a_span_id_of_another_trace_is_no_caller(store: Store) -> None:
 
 def test_only_the_asked_time_counts(store: Store) -> None:
     store.append(body(span(1, 1, service="api"), span(1, 2, service="worker", parent=1)), 2)
-    store.settle()
+    store.settle(30)
     assert dependencies(store, NOW_US + HOUR, NOW_US + 2 * HOUR) == []

@@ -89,7 +89,7 @@ def filled(store: Store) -> Store:
     store.append(body(*spans[:30]), 30)
     store.flush()
     store.append(body(*spans[30:], span(99, 99, service="worker"), span(98, 98, kind=3)), 32)
-    store.settle()
+    store.settle(30)
     return store
 
 

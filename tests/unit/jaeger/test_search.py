@@ -52,7 +52,7 @@ def mixed(tmp_path_factory: pytest.TempPathFactory) -> Store:
             late = []
     if late:
         store.append(body(*late), len(late))
-    store.settle()
+    store.settle(30)
     yield store
     store.close()
 
@@ -107,14 +107,14 @@ def test_every_kind_of_tag(make_store: MakeStore, key: str, text: str, flushed: 
     event.attributes.add(key="exception.type").value.string_value = "Timeout"
     store = make_store()
     store.append(made.SerializeToString(), 2)
-    store.flush() if flushed else store.settle()
+    store.flush() if flushed else store.settle(30)
     assert find_trace_ids(store, Query("api", tags={key: text})) == [ident(1)]
     assert find_trace_ids(store, Query("api", tags={key: f"{text}x"})) == []
 
 
 def test_all_conditions_must_hold_on_one_span(store: Store) -> None:
     store.append(body(span(1, 1, a="1", ms=5), span(1, 2, b="2", ms=500)), 2)
-    store.settle()
+    store.settle(30)
     assert find_trace_ids(store, Query("api", tags={"a": "1", "b": "2"})) == []
     assert find_trace_ids(store, Query("api", tags={"a": "1"}, min_duration_us=100_000)) == []
     assert find_trace_ids(store, Query("api", tags={"b": "2"}, min_duration_us=100_000)) == [ident(1)]

@@ -18,7 +18,7 @@ MakeStore = Callable[..., Store]
 
 
 def _spans(store: Store, *traces: int) -> list[int]:
-    store.settle()
+    store.settle(30)
     return [len(found) for found in read_traces(store, [ident(trace) for trace in traces])]
 
 
@@ -84,7 +84,7 @@ def test_a_trace_in_several_parts_is_whole(store: Store) -> None:
     store.append(body(*spans[:7]), 7)
     store.flush()
     store.append(body(*spans[7:12]), 5)
-    store.settle()
+    store.settle(30)
     store.append(body(*spans[12:]), 8)
     assert _spans(store, 1) == [20]
 

@@ -84,7 +84,7 @@ def test_what_is_not_supported_is_named(options: dict, message: str) -> None:
 def test_the_store_shows_all_until_the_decision_and_drops_the_rest(make_store: Callable[..., Store]) -> None:
     store = make_store(sampler=_sampler(ERRORS))
     store.append(body(span(1, 1), span(1, 2, error=True), span(2, 3)), 3)
-    store.settle()
+    store.settle(30)
     assert [len(found) for found in read_traces(store, [ident(1), ident(2)])] == [2, 1]
     store.flush()
     assert [len(found) for found in read_traces(store, [ident(1), ident(2)])] == [2, 0]
