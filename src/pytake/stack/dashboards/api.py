@@ -80,7 +80,7 @@ BOARD.row(
 )  # fmt: skip
 BOARD.row(
     "Agents' inbox (WebSocket)",
-    series("Open sockets", "Sockets of the agents' inbox.", "short", f"sum(job:websocket_connections_active:sum{{{JOB}}})", width=8),
+    series("Open sockets", "Sockets of the agents' inbox.", "short", f"sum(job:websocket_connections_active:sum{{{JOB}}}) or vector(0)", width=8),
     series("Messages", "Messages a second by direction and type.", "ops",
            [(f"sum by (direction, message_type) (job_direction_type:websocket_messages:rate5m{{{JOB}}}) or vector(0)",
              "{{direction}} {{message_type}}")], width=8),
