@@ -143,7 +143,7 @@ def redis_exporter(stack: Stack) -> Command:
     argv = (
         debian("prometheus-redis-exporter"),
         f"--web.listen-address=127.0.0.1:{stack.port(9121)}",
-        "--check-streams=db0=pytake:webhooks,db0=pytake:outbound,db0=pytake:alerts,db0=pytake:dead:*",
+        "--check-streams=db0=pytake:webhooks,db0=pytake:outbound,db0=pytake:dead:*",
         "--log-format=json",
     )
     return Command(argv, env, stack.state)
