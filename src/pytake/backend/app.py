@@ -28,6 +28,7 @@ from pytake.backend.realtime.hub import Hub
 from pytake.backend.resources import open_resources
 from pytake.backend.settings import Settings, get_settings
 from pytake.backend.webhooks.endpoints import router as webhooks
+from pytake.backend.webhooks.last import LastWebhooks
 from pytake.telemetry.http import FASTAPI_TELEMETRY_OFF, TelemetryMiddleware
 from pytake.telemetry.setup import configure, package_version
 
@@ -76,7 +77,9 @@ def _lifespan(settings: Settings, with_telemetry: bool) -> Any:
                 app.state.resources = resources
                 app.state.hub = Hub(resources.redis)
                 app.state.health = build_health(resources)
-                tasks = [asyncio.create_task(app.state.hub.run()), asyncio.create_task(watch_loop())]
+                app.state.last_webhooks = LastWebhooks(resources)
+                work = (app.state.hub.run(), app.state.last_webhooks.run(), watch_loop())
+                tasks = [asyncio.create_task(one) for one in work]
                 loop = asyncio.get_running_loop()
                 try:
                     with _notice_stop(lambda: loop.call_soon_threadsafe(_stop, app)):

@@ -11,6 +11,7 @@ from redis.asyncio import Redis
 
 from pytake.backend.app import create_app
 from pytake.backend.webhooks.events import split
+from pytake.backend.webhooks.last import LastWebhooks
 from pytake.backend.webhooks.payload import parse_webhook
 from pytake.telemetry import catalog
 from pytake.telemetry.labels import Queue, WebhookField, WebhookOutcome
@@ -168,3 +169,15 @@ def test_pywa_reads_the_same_from_a_message_and_a_status() -> None:
     assert their_status.tracker == our_status.data["biz_opaque_callback_data"] == "abc"
     assert their_status.status.value == our_status.data["status"]
     assert their_status.error.code == our_status.data["errors"][0]["code"]
+
+
+async def test_the_last_webhook_is_remembered_over_a_restart(api, resources, settings) -> None:
+    await api.webhook(meta.text())
+    noted = value(catalog.WEBHOOK_LAST, whatsapp_instance="support")
+    await api.app.state.last_webhooks.write()
+    shown = (await api.get("/api/v1/instances/support")).json()["last_webhook_at"]
+    assert shown is not None
+    catalog.WEBHOOK_LAST.set(0, whatsapp_instance="support")
+    later = LastWebhooks(resources)
+    await later._read()
+    assert value(catalog.WEBHOOK_LAST, whatsapp_instance="support") == pytest.approx(noted, abs=0.001)

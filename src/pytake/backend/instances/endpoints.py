@@ -32,6 +32,7 @@ class InstanceRead(BaseModel):
     messaging_unlimited: bool
     throughput: str | None
     token_expires_at: datetime | None
+    last_webhook_at: datetime | None = Field(description="About when the last webhook came.")
     polled_at: datetime | None = Field(description="When the Graph API was last asked.")
 
 

@@ -12,6 +12,7 @@ from redis.exceptions import RedisError
 from pytake.backend.problems import Problem, responses
 from pytake.backend.resources import Resources, ResourcesDep
 from pytake.backend.webhooks.events import WebhookEvent, split
+from pytake.backend.webhooks.last import LastWebhooks
 from pytake.backend.webhooks.payload import explain, parse_webhook
 from pytake.backend.webhooks.signature import matching_secrets
 from pytake.telemetry import catalog
@@ -106,7 +107,8 @@ async def receive(request: Request, resources: ResourcesDep) -> Response:
         events = split(parse_webhook(body))
     except ValidationError as error:
         raise _refuse(WebhookOutcome.INVALID_PAYLOAD, 400, explain(error)) from None
-    await _hand_over(resources, [event for event in events if _is_ours(resources, event, secrets)])
+    ours = [event for event in events if _is_ours(resources, event, secrets)]
+    await _hand_over(resources, request.app.state.last_webhooks, ours)
     return Response(b'{"status":"accepted"}', media_type="application/json")
 
 
@@ -129,7 +131,7 @@ def _is_ours(resources: Resources, event: WebhookEvent, secrets: frozenset[str])
     return True
 
 
-async def _hand_over(resources: Resources, events: list[WebhookEvent]) -> None:
+async def _hand_over(resources: Resources, last: LastWebhooks, events: list[WebhookEvent]) -> None:
     if not events:
         return
     context = inject({})
@@ -148,15 +150,15 @@ async def _hand_over(resources: Resources, events: list[WebhookEvent]) -> None:
         catalog.WEBHOOK_EVENTS.inc(field=event.field, outcome=WebhookOutcome.ACCEPTED)
         if event.time is not None:
             catalog.WEBHOOK_AGE.observe(max(0.0, now - event.time), field=event.field)
-        _count_for_instances(resources, event, now)
+        _count_for_instances(resources, last, event)
 
 
-def _count_for_instances(resources: Resources, event: WebhookEvent, now: float) -> None:
+def _count_for_instances(resources: Resources, last: LastWebhooks, event: WebhookEvent) -> None:
     if event.phone_number_id is None:
         slugs = [one.slug for one in resources.registry.by_account(event.waba_id)]
     else:
         instance = resources.registry.by_number(event.phone_number_id)
         slugs = [instance.slug] if instance else []
     for slug in slugs:
-        catalog.WEBHOOK_LAST.set(now, whatsapp_instance=slug)
+        last.note(slug)
         catalog.WEBHOOK_RECEIVED.inc(whatsapp_instance=slug)
