@@ -120,8 +120,3 @@ class Stack:
             raise StackError(
                 f"{parent} belongs to another user", hint="remove it, or set PYTAKE_STATE_DIR to a shorter path"
             )
-
-    def sweep(self) -> list[str]:
-        """Names of other stacks of this checkout that have state here."""
-        base = self.state.parent
-        return sorted(p.name for p in base.iterdir() if p.is_dir() and p != self.state) if base.is_dir() else []

@@ -12,7 +12,7 @@ import subprocess
 import sys
 import time
 import xmlrpc.client as xmlrpc
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -256,8 +256,3 @@ def digest_of(paths: Iterable[Path]) -> str:
     for path in sorted(paths):
         total.update(str(path).encode() + b"\0" + path.read_bytes())
     return total.hexdigest()
-
-
-def states(info: Mapping[str, ProcessInfo], name: str) -> State:
-    """State of a program; UNKNOWN when there is none."""
-    return info[name].state if name in info else State.UNKNOWN
