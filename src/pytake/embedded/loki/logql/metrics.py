@@ -74,9 +74,9 @@ class _Query:
         return self._in_python(agg, injected, streams, start, end)
 
     def _in_sql(self, leaf: Leaf, streams: Streams) -> dict[Labels, dict[int, float]]:
-        """The aggregation as SQL; `_UnsureError` where rows need Python after all.
+        """The aggregation as SQL; `_UnsureError` where it met a row that is in doubt or in error.
 
-        A `sure` leaf leaves those rows out of the SQL and adds them one by one, if they are few.
+        A `sure` leaf leaves the rows in doubt out of the SQL and adds them one by one, if they are few.
         """
         values: dict[Labels, dict[int, float]] = {}
         for first, part in self._parts(leaf, streams):
@@ -85,11 +85,10 @@ class _Query:
             cursor = self.execute(part.sql(sources))
             while rows := cursor.fetchmany(FETCH):
                 found.feed(rows)
-                if found.unsure:
+                if found.wrong:
+                    if part.sure:
+                        self._explain_failure(part, sources, streams)
                     raise _UnsureError
-            if found.failed:
-                self._explain_failure(part, sources, streams)
-                raise _UnsureError
             if part.sure:
                 self._add_doubtful(part, sources, streams, found)
             for labels, points in found.series().items():

@@ -25,19 +25,18 @@ class Collector:
     def __init__(self, leaf: Leaf, cap: int, problem: LogQLError) -> None:
         self.leaf, self.cap, self.problem = leaf, cap, problem
         self.fold = leaf.fold
-        self.failed = self.unsure = False
+        self.wrong = False
         self._points = 0
         self._names: dict[tuple[Any, ...], Labels] = {}
         self._states: dict[Labels, dict[int, Sequence[Any]]] = {}
 
     def feed(self, rows: Sequence[Sequence[Any]]) -> None:
-        """Take some rows: bucket or step, keys, partial results, error, unsure."""
+        """Take some rows: bucket or step, keys, partial results, whether something is wrong."""
         size = len(self.leaf.columns)
         first, last = size + 1, size + 1 + len(self.fold.parts)
         names, states = self._names, self._states
         for row in rows:
-            self.failed |= bool(row[-2])
-            self.unsure |= bool(row[-1])
+            self.wrong |= bool(row[-1])
             key = tuple(row[1:first])
             labels = names.get(key)
             if labels is None:

@@ -18,7 +18,7 @@ from pytake.embedded.loki.logql.row import Row
 from pytake.embedded.loki.logql.rows import Labels
 from pytake.embedded.loki.logql.samples import live_stages
 from pytake.embedded.loki.logql.sql.fold import Fold, fold_of
-from pytake.embedded.loki.logql.sql.predicate import as_bytes, as_duration, as_number, compile_predicate
+from pytake.embedded.loki.logql.sql.predicate import as_bytes, as_duration, as_number, compile_predicate, doubts
 from pytake.embedded.loki.logql.sql.scope import Scope
 from pytake.embedded.loki.logql.sql.text import NotPushableError, Text, either, quote
 from pytake.embedded.loki.rowsource import Col
@@ -93,7 +93,9 @@ class Leaf:
         if text.absent:
             self.scope.where.append("FALSE")
             return
-        number, odd = {None: as_number, ast.Conversion.BYTES: as_bytes}.get(unwrap.conversion, as_duration)(text)
+        convert = {None: as_number, ast.Conversion.BYTES: as_bytes}.get(unwrap.conversion, as_duration)
+        number, odd, clean = convert(text)
+        self.scope.clean.append(clean)
         seconds = unwrap.conversion in (ast.Conversion.DURATION, ast.Conversion.DURATION_SECONDS)
         present = f"{text.sql} <> ''"
         self.scope.where.append(present)
@@ -105,6 +107,7 @@ class Leaf:
             found = compile_predicate(item.predicate, self.scope.error, self.scope.label, self.scope.error_text)
             self.scope.error = found.error
             self.scope.unsure += found.unsure
+            self.scope.clean += found.clean
             self.scope.where.append(either([found.sql, *self.scope.unsure]))
 
     # --------------------------------------------------------------------------------------------------------- keys
@@ -127,8 +130,9 @@ class Leaf:
     def _key(self, label: str, text: Text) -> None:
         self.keys.append(label)
         self.columns.append(text.sql)
-        if text.unsure:
-            self.scope.unsure.append(text.unsure)
+        unsure, clean = doubts(text)
+        self.scope.unsure += unsure
+        self.scope.clean += clean
 
     def _open_keys(self) -> None:
         """All labels: what they are made of becomes the key, and Python makes the labels of each combination."""
@@ -189,17 +193,25 @@ class Leaf:
         return bool(self.grain) and self.agg.range // self.steps.step > MAX_SPREAD and self.agg.op in SLIDING
 
     def sql(self, sources: Sequence[str]) -> str:
-        """The statement: step index, keys, partial results, an error, whether a row was unsure."""
+        """The statement: step index, keys, partial results, and whether something is wrong with a row of them.
+
+        Wrong is an error of the pipeline in a `sure` leaf, and otherwise what is not plainly right.
+        """
         fold = self.fold
         keys = [f"k{index}" for index in range(len(self.columns))]
-        error = f"{self.scope.error} IS NOT NULL" if self.scope.error else "FALSE"
+        right = self.scope.clean + self.scope.parsed
+        wrong = f"({' AND '.join(right)}) IS NOT TRUE" if right else "FALSE"
+        if self.sure:
+            wrong = f"{self.scope.error} IS NOT NULL" if self.scope.error else "FALSE"
         unsure = either(self.scope.unsure) if self.scope.unsure else "FALSE"
         picked = [f"{column} AS {key}" for column, key in zip(self.columns, keys, strict=True)]
-        picked += [f"{self.value} AS v", f"r.{Col.TS} AS ts", f"{error} AS e", f"{unsure} AS u"]
+        picked += [f"{self.value} AS v", f"r.{Col.TS} AS ts", f"{wrong} AS e"]
+        if self.sure:
+            picked.append(f"{unsure} AS u")
         rows = " UNION ALL ".join(f"SELECT {', '.join(picked)} {source}" for source in sources)
         group = ", ".join(["b", *keys])
         parts = [f"{part} AS p{index}" for index, part in enumerate(fold.parts)]
-        checks = ["bool_or(e) AS e", "bool_or(u) AS u"]
+        checks = ["bool_or(e) AS e"]
         if self.sure and self.scope.unsure:
             rows = f"SELECT * FROM ({rows}) WHERE NOT u"
         bucket, rows = self._buckets(rows)
@@ -216,7 +228,7 @@ class Leaf:
         s, w = self.steps.step // grain, self.agg.range // grain
         low, high = f"greatest(0, (b - {w} + {s - 1}) // {s})", f"least({self.steps.count}, (b + {s - 1}) // {s})"
         carried = [f"p{index}" for index in range(len(fold.parts))]
-        spread = f"SELECT unnest(range({low}, {high})) AS b, {', '.join([*keys, *carried, 'e', 'u'])} FROM ({inner})"
+        spread = f"SELECT unnest(range({low}, {high})) AS b, {', '.join([*keys, *carried, 'e'])} FROM ({inner})"
         merged = [f"{part} AS p{index}" for index, part in enumerate(fold.merge)]
         return self._topped(
             f"SELECT {', '.join(['b', *keys, *merged, *checks])} FROM ({spread}) GROUP BY {group}", keys
@@ -246,7 +258,7 @@ class Leaf:
             rest = ", ".join(f"nullif({other}, '')" for _, other in named[index:])
             order += [f"(coalesce({rest}) IS NULL) DESC", f"nullif({column}, '') NULLS LAST"]
         parts = [f"p{index}" for index in range(len(self.fold.parts))]
-        columns = ", ".join(["b", *keys, *parts, "bool_or(e) OVER () AS e", "bool_or(u) OVER () AS u"])
+        columns = ", ".join(["b", *keys, *parts, "bool_or(e) OVER () AS e"])
         rank = f"row_number() OVER (PARTITION BY b ORDER BY {', '.join(order)})"
         return f"SELECT {columns} FROM ({inner}) QUALIFY {rank} <= {count}"
 
@@ -255,7 +267,7 @@ class Leaf:
         if fold.parts != ("list(v)",) or fold.merge[0].startswith("flatten"):
             return inner
         final = fold.merge[0].replace("flatten(list(p0))", "p0")
-        return f"SELECT {', '.join(['b', *keys, f'{final} AS p0', 'e', 'u'])} FROM ({inner})"
+        return f"SELECT {', '.join(['b', *keys, f'{final} AS p0', 'e'])} FROM ({inner})"
 
     def doubtful(self, sources: Sequence[str]) -> str:
         """The rows that SQL is not sure of."""

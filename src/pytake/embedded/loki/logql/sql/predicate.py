@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from pytake.embedded.loki.logql import ast
 from pytake.embedded.loki.logql.sql.text import NotPushableError, Text, either, matcher, quote
@@ -21,9 +22,20 @@ class Condition:
     sql: str
     error: str | None
     unsure: list[str] = field(default_factory=list)
+    clean: list[str] = field(default_factory=list)
+    """Cheap conditions that together rule out an error of this predicate and every doubt."""
 
 
-def as_number(text: Text) -> tuple[str, str]:
+class Converted(NamedTuple):
+    """A text as number: the DOUBLE expression, where it is in doubt, and a cheap sign that it is neither in doubt nor
+    NULL."""
+
+    value: str
+    unsure: str
+    clean: str
+
+
+def as_number(text: Text) -> Converted:
     """A DOUBLE expression (NULL: does not convert) and where DuckDB and Go may read the text differently.
 
     DuckDB takes blanks around a number and `_` inside it, Go takes hexadecimal; too large is infinite or an error.
@@ -31,10 +43,12 @@ def as_number(text: Text) -> tuple[str, str]:
     sql = text.sql
     value = f"try_cast({sql} AS DOUBLE)"
     odd = [f"{sql} < '!'", f"{sql}[-1] < '!'", f"contains({sql}, '_')", f"NOT isfinite({value})"]
-    return value, either([*odd, f"({value} IS NULL AND contains(lower({sql}), 'x'))"])
+    unsure = either([*odd, f"({value} IS NULL AND contains(lower({sql}), 'x'))"])
+    clean = f"isfinite({value}) AND {sql} >= '!' AND {sql}[-1] >= '!' AND NOT contains({sql}, '_')"
+    return Converted(value, unsure, f"({clean})")
 
 
-def as_duration(text: Text) -> tuple[str, str]:
+def as_duration(text: Text) -> Converted:
     """Nanoseconds as a DOUBLE expression; durations of several units are left to Python."""
     sql = text.sql
     digits = f"rtrim({sql}, 'nsuµμmh')"
@@ -42,10 +56,10 @@ def as_duration(text: Text) -> tuple[str, str]:
     unit = f"substr({sql}, length({digits}) + 1)"
     plain = f"regexp_full_match({sql}, '[0-9]+(\\.[0-9]+)?(ns|us|µs|μs|ms|s|m|h)')"
     value = f"(CASE WHEN {plain} THEN trunc(round(try_cast({digits} AS DOUBLE) * CASE {unit} {units} END, 3)) END)"
-    return value, f"({sql} <> '' AND {value} IS NULL)"
+    return Converted(value, f"({sql} <> '' AND {value} IS NULL)", f"({value} IS NOT NULL)")
 
 
-def as_bytes(text: Text) -> tuple[str, str]:
+def as_bytes(text: Text) -> Converted:
     """Bytes as a DOUBLE expression; forms with commas or blanks are left to Python."""
     sql = text.sql
     digits = f"regexp_extract({sql}, '^[0-9.]+')"
@@ -53,7 +67,12 @@ def as_bytes(text: Text) -> tuple[str, str]:
     unit = f"lower(substr({sql}, length({digits}) + 1))"
     plain = f"regexp_full_match({sql}, '[0-9]+(\\.[0-9]+)?[A-Za-z]*')"
     value = f"(CASE WHEN {plain} THEN trunc(try_cast({digits} AS DOUBLE) * CASE {unit} {units} END) END)"
-    return value, f"({sql} <> '' AND {value} IS NULL)"
+    return Converted(value, f"({sql} <> '' AND {value} IS NULL)", f"({value} IS NOT NULL)")
+
+
+def doubts(text: Text) -> tuple[list[str], list[str]]:
+    """Where a text is in doubt, and the sign that it is not."""
+    return ([text.unsure], [f"(NOT coalesce({text.unsure}, FALSE))"]) if text.unsure else ([], [])
 
 
 def compile_predicate(  # noqa: PLR0911 - one return a case
@@ -68,7 +87,7 @@ def compile_predicate(  # noqa: PLR0911 - one return a case
             return Condition(matcher(current_error(error), predicate), error)
         case ast.Matcher(name):
             text = label(name)
-            return Condition(matcher(text, predicate), error, [text.unsure] if text.unsure else [])
+            return Condition(matcher(text, predicate), error, *doubts(text))
         case ast.NumberFilter(name, op, value):
             return _converting(label(name), op, repr(float(value)), error, as_number)
         case ast.DurationFilter(name, op, value):
@@ -80,25 +99,30 @@ def compile_predicate(  # noqa: PLR0911 - one return a case
         case ast.And(left, right):
             first = compile_predicate(left, error, label, current_error)
             second = compile_predicate(right, first.error, label, current_error)
-            return Condition(f"({first.sql} AND {second.sql})", second.error, first.unsure + second.unsure)
+            return Condition(f"({first.sql} AND {second.sql})", second.error, *_joined(first, second))
         case ast.Or(left, right):
             first = compile_predicate(left, error, label, current_error)
             second = compile_predicate(right, first.error, label, current_error)
             after = first.error
             if first.error != second.error:
                 after = f"(CASE WHEN {first.sql} THEN {first.error or 'NULL'} ELSE {second.error} END)"
-            return Condition(f"({first.sql} OR {second.sql})", after, first.unsure + second.unsure)
+            return Condition(f"({first.sql} OR {second.sql})", after, *_joined(first, second))
+
+
+def _joined(first: Condition, second: Condition) -> tuple[list[str], list[str]]:
+    return first.unsure + second.unsure, first.clean + second.clean
 
 
 def _converting(
-    text: Text, op: ast.CompareOp, value: str, error: str | None, convert: Callable[[Text], tuple[str, str]]
+    text: Text, op: ast.CompareOp, value: str, error: str | None, convert: Callable[[Text], Converted]
 ) -> Condition:
     has_error = f"{error} IS NOT NULL OR " if error else ""
     if text.absent:
         return Condition(f"({has_error}FALSE)", error)
-    number, odd = convert(text)
+    number, odd, clean = convert(text)
     sign = "=" if op is ast.CompareOp.EQ else "<>" if op is ast.CompareOp.NE else op.value
     present = f"{text.sql} <> ''"
     keep = f"({has_error}({present} AND ({number} IS NULL OR {number} {sign} {value})))"
     failed = f"CASE WHEN {present} AND {number} IS NULL THEN 'LabelFilterErr' END"
-    return Condition(keep, f"coalesce({error}, {failed})" if error else f"({failed})", [f"coalesce({odd}, FALSE)"])
+    after = f"coalesce({error}, {failed})" if error else f"({failed})"
+    return Condition(keep, after, [f"coalesce({odd}, FALSE)"], [f"coalesce({clean}, coalesce({text.sql}, '') = '')"])

@@ -17,7 +17,7 @@ from pytake.embedded.loki.logql.pipeline import ANSI
 from pytake.embedded.loki.logql.row import ERROR, ERROR_DETAILS, EXTRACTED
 from pytake.embedded.loki.logql.sql import text as t
 from pytake.embedded.loki.logql.sql.logfmt import value_of_key, value_of_label
-from pytake.embedded.loki.logql.sql.predicate import compile_predicate
+from pytake.embedded.loki.logql.sql.predicate import compile_predicate, doubts
 from pytake.embedded.loki.logql.sql.text import ABSENT, NotPushableError, Text
 from pytake.embedded.loki.logql.template.lexer import Action, split
 from pytake.embedded.loki.rowsource import Col, Needs, RowSource, json_column, meta_column
@@ -62,6 +62,10 @@ class Scope:
     line: Text | None = field(default_factory=lambda: Text(f"r.{Col.LINE}"))
     where: list[str] = field(default_factory=list)
     unsure: list[str] = field(default_factory=list)
+    clean: list[str] = field(default_factory=list)
+    """Cheap conditions that together rule out every doubt, and every error but those in `parsed`."""
+    parsed: list[str] = field(default_factory=list)
+    """Conditions that together rule out the errors of parsers."""
     error: str | None = None
     error_known: bool = True
     exact: bool = True
@@ -203,7 +207,7 @@ class Scope:
     def _line_filter(self, stage: ast.LineFilter) -> None:
         line = self._line()
         found = t.either([t.line_match(line, stage.op, alternative) for alternative in stage.alternatives])
-        self._keep_if(f"NOT {found}" if stage.op.negative else found, [line.unsure] if line.unsure else [])
+        self._keep_if(f"NOT {found}" if stage.op.negative else found, *doubts(line))
         untouched = line.sql == f"r.{Col.LINE}"
         if (
             untouched
@@ -213,7 +217,8 @@ class Scope:
         ):
             self.needles.append(stage.alternatives[0].value)
 
-    def _keep_if(self, condition: str, unsure: list[str]) -> None:
+    def _keep_if(self, condition: str, unsure: list[str], clean: list[str]) -> None:
+        self.clean += clean
         self.unsure += [item for item in unsure if item not in self.unsure]
         self.where.append(t.either([condition, *self.unsure]) if self.unsure else condition)
 
@@ -223,7 +228,7 @@ class Scope:
         found = compile_predicate(predicate, self.error, self.label, self.error_text)
         self._hint(predicate)
         self.error = found.error
-        self._keep_if(found.sql, found.unsure)
+        self._keep_if(found.sql, found.unsure, found.clean)
 
     def _hint(self, predicate: ast.Predicate) -> None:
         """`name="value"` can only hold where the value is in the line or in the metadata: a test before any parsing.
@@ -261,6 +266,7 @@ class Scope:
             for extraction in extractions:
                 names.setdefault(extraction.label, self._json_path(parse_path(extraction.expression)))
         self._add_layer(Layer(names))
+        self.parsed.append(f"r.{Col.JSON_OK}")
         failed = f"CASE WHEN NOT r.{Col.JSON_OK} THEN 'JSONParserErr' END"
         self.error = f"coalesce({failed}, {self.error})" if self.error else f"({failed})"
 
@@ -352,7 +358,7 @@ class Scope:
         tests = [item for item in items if not isinstance(item, str)]
         for item in items:
             if item == ERROR:
-                self.error, self.error_known = None, True
+                self.error, self.error_known, self.parsed = None, True, []
             elif not isinstance(item, str) and item.name in (ERROR, ERROR_DETAILS):
                 raise NotPushableError("drop of some errors")
 
