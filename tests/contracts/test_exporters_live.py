@@ -4,6 +4,7 @@
 so that a package that renames a metric fails here and not at three in the morning.
 """
 
+import json
 import ssl
 import subprocess
 import threading
@@ -14,8 +15,9 @@ from pathlib import Path
 import httpx
 import pytest
 import redis
+from typer.testing import CliRunner
 
-from pytake.checks import exporters, known, runbooks
+from pytake.checks import exporters, known, runbook, runbooks
 from pytake.checks.exporters import Names
 from pytake.checks.lint import lint
 from pytake.checks.promql import Labels, parse
@@ -81,10 +83,8 @@ def streams(redis_url: str) -> str:
 
 
 @pytest.fixture(scope="module")
-def pages(
-    postgres_dsn: str, streams: str, tls_port: int, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[dict[str, Names]]:
-    """What each program shows, by the names of data/exporters.json."""
+def addresses(postgres_dsn: str, streams: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+    """Base address of each program, all of them answering."""
     folder = tmp_path_factory.mktemp("exporters")
     blackbox = (MONITORING / "blackbox" / "blackbox.yml").read_text()
     insecure = "    http:\n      tls_config: { insecure_skip_verify: true }\n"
@@ -124,21 +124,28 @@ def pages(
         process = Process([*command, listen[name]], folder / f"{name}.log", env={"PATH": "/usr/bin:/bin"} | env)
         process.start()
         processes[name] = process
-    found: dict[str, Names] = {}
     with httpx.Client(timeout=20) as client:
         for name, port in ports.items():
             url = f"http://127.0.0.1:{port}/metrics"
             wait_until(lambda name=name, url=url: _answers(client, url, processes[name]), 30, name)
-            found[name] = exporters.fetch(url, client)
-        probe = f"http://127.0.0.1:{ports['blackbox-exporter']}/probe"
-        for module, target in (("remote_api", f"https://127.0.0.1:{tls_port}/"), ("tls", f"127.0.0.1:{tls_port}")):
-            page = exporters.fetch(f"{probe}?module={module}&target={target}", client)
-            found["probe"] = exporters.merged(found.get("probe", {}), page)
-        answer = client.get(probe, params={"module": "remote_api", "target": f"https://127.0.0.1:{tls_port}/"})
-        assert "\nprobe_success 1" in answer.text, "a refusal (401) counts as alive"
-    yield found
+    yield {name: f"http://127.0.0.1:{port}" for name, port in ports.items()}
     for process in processes.values():
         process.stop()
+
+
+@pytest.fixture(scope="module")
+def pages(addresses: dict[str, str], tls_port: int) -> dict[str, Names]:
+    """What each program shows, by the names of data/exporters.json."""
+    target = f"127.0.0.1:{tls_port}"
+    probe = f"{addresses['blackbox-exporter']}/probe"
+    with httpx.Client(timeout=20) as client:
+        found = {name: exporters.fetch(f"{url}/metrics", client) for name, url in addresses.items()}
+        for module, at in (("remote_api", f"https://{target}/"), ("tls", target)):
+            page = exporters.fetch(f"{probe}?module={module}&target={at}", client)
+            found["probe"] = exporters.merged(found.get("probe", {}), page)
+        answer = client.get(probe, params={"module": "remote_api", "target": f"https://{target}/"})
+        assert "\nprobe_success 1" in answer.text, "a refusal (401) counts as alive"
+    return found
 
 
 def _answers(client: httpx.Client, url: str, process: Process) -> bool:
@@ -182,3 +189,21 @@ def test_the_capture_is_of_these_programs(exporter: str, pages: dict[str, Names]
     missing = {name for name in committed if name not in now and not name.startswith(("node_", "pg_settings_", "go_"))}
     assert len(missing) < 0.15 * len(committed), sorted(missing)
     assert {n for n in now if n in committed and now[n].type != committed[n].type} == set()
+
+
+def test_the_real_prometheus_takes_every_query_of_the_runbooks(addresses: dict[str, str]) -> None:
+    """Ours parses by the grammar of 2.45; what counts at night is the server that runs."""
+    with httpx.Client(timeout=20, base_url=addresses["prometheus"]) as client:
+        for name in runbooks.names():
+            for query in runbooks.load(name).of("promql"):
+                answer = client.get("/api/v1/query", params={"query": query.text})
+                assert answer.status_code == 200, f"{name}: {answer.text}"
+
+
+def test_the_command_runs_a_runbook_against_it(addresses: dict[str, str]) -> None:
+    result = CliRunner().invoke(
+        runbook.app, ["RedisDown", "--prometheus", addresses["prometheus"], "--loki", "http://127.0.0.1:1", "--json"]
+    )
+    assert result.exit_code == 0, result.output
+    data = json.loads(result.output)
+    assert (data["alert"], data["state"], data["verdict"]) == ("RedisDown", "inactive", "healthy")
