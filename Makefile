@@ -51,7 +51,6 @@ BENCHES := webhook_ack.py telemetry_cost.py metrics_page.py rules_cost.py promta
 bench:: ## measured claims, each one command in bench/ (a quiet machine, please); fails when a figure misses its goal
 	@missed=; for b in $(BENCHES); do echo "== $$b"; PYTHONPATH=.:bench $(PY) bench/$$b || missed="$$missed $$b"; done; \
 	  [ -z "$$missed" ] || { echo "missed their goals:$$missed" >&2; exit 1; }
-	$(PY) -m bench.rules_cost
 
 screenshots:: ## pictures of the pages for the documentation
 
