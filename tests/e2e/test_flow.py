@@ -208,8 +208,9 @@ async def test_agents_see_it_on_the_socket(stack: Stack) -> None:
     async with websockets.connect(url, additional_headers={"x-api-key": KEYS["agent"]}) as socket:
         hello = json.loads(await asyncio.wait_for(socket.recv(), 10))
         assert hello["type"] == "hello"
-        await asyncio.to_thread(stack.meta.post, meta.text(SUPPORT, customer, "hello"))
         seen: set[str] = set()
-        async with asyncio.timeout(20):
-            while not {"message", "conversation", "status"} <= seen:
-                seen.add(json.loads(await socket.recv())["type"])
+        for words, wanted in (("hello", {"message", "status"}), ("I want to talk to a human", {"conversation"})):
+            await asyncio.to_thread(stack.meta.post, meta.text(SUPPORT, customer, words))
+            async with asyncio.timeout(30):
+                while not wanted <= seen:
+                    seen.add(json.loads(await socket.recv())["type"])
