@@ -10,6 +10,7 @@ from pytake.stack.assemble import assemble
 from pytake.stack.components import BY_NAME
 from pytake.stack.errors import ConfigInvalid, StackError
 from pytake.stack.layout import Stack
+from pytake.stack.probes import NO_TLS
 from pytake.stack.supervisor import State, Supervisor
 
 RELOADED = ("prometheus", "alertmanager", "blackbox-exporter")
@@ -48,7 +49,7 @@ def reload_servers(stack: Stack, names: Iterable[str]) -> list[Reloaded]:
 def _reload(stack: Stack, name: str) -> Reloaded:
     base = f"http://127.0.0.1:{BY_NAME[name].port(stack)}"
     try:
-        with httpx.Client(base_url=base, timeout=SECONDS, trust_env=False) as client:
+        with httpx.Client(base_url=base, timeout=SECONDS, trust_env=False, verify=NO_TLS) as client:
             answer = client.post("/-/reload")
             if answer.status_code != 200:
                 raise ConfigInvalid(

@@ -95,7 +95,9 @@ async def _row(stack: Stack, component: Component, info: ProcessInfo, deployed: 
     if info.state is not State.RUNNING:
         why = f"is {info.state}" + (f" ({info.spawn_error})" if info.spawn_error else "")
         return Row(component.name, info.state, False, why, None, None, None, port)
-    answer = await probe_of(component, deployed)(stack, port)
+    probe = probe_of(component, deployed)
+    # Asked a second time before it is called unwell: one slow answer on a busy machine is no news.
+    answer = await probe(stack, port) and await probe(stack, port)
     problem = f"runs but is not ready: {answer}" if answer else None
     return Row(component.name, info.state, answer is None, problem, info.since, info.pid, _rss(info.pid), port)
 
