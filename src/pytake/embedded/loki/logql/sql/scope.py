@@ -10,13 +10,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from pytake.embedded.loki.logql import ast, regex
-from pytake.embedded.loki.logql.jsonlines import sanitize
-from pytake.embedded.loki.logql.jsonpath import Path, parse_path
+from pytake.embedded.loki.logql.jsonpath import parse_path
 from pytake.embedded.loki.logql.pattern import ParsePattern
 from pytake.embedded.loki.logql.pipeline import ANSI
 from pytake.embedded.loki.logql.row import ERROR, ERROR_DETAILS, EXTRACTED
 from pytake.embedded.loki.logql.sql import text as t
 from pytake.embedded.loki.logql.sql.logfmt import value_of_key, value_of_label
+from pytake.embedded.loki.logql.sql.parsers import group_values, json_path
 from pytake.embedded.loki.logql.sql.predicate import compile_predicate, doubts
 from pytake.embedded.loki.logql.sql.text import ABSENT, NotPushableError, Text
 from pytake.embedded.loki.logql.template.lexer import Action, split
@@ -264,24 +264,11 @@ class Scope:
         if extractions:
             names = {}
             for extraction in extractions:
-                names.setdefault(extraction.label, self._json_path(parse_path(extraction.expression)))
+                names.setdefault(extraction.label, json_path(parse_path(extraction.expression), self.json_label))
         self._add_layer(Layer(names))
         self.parsed.append(f"r.{Col.JSON_OK}")
         failed = f"CASE WHEN NOT r.{Col.JSON_OK} THEN 'JSONParserErr' END"
         self.error = f"coalesce({failed}, {self.error})" if self.error else f"({failed})"
-
-    def _json_path(self, path: Path) -> Text:
-        if any(isinstance(step, str) and (not step or '"' in step or "\\" in step) for step in path):
-            raise NotPushableError("json path")
-        where = t.quote("$" + "".join(f"[{step}]" if isinstance(step, int) else f'."{step}"' for step in path))
-        line = f"r.{Col.LINE}"
-        value = f"CASE WHEN r.{Col.JSON_OK} THEN nullif(json_extract_string({line}, {where}), '') END"
-        kind = f"CASE WHEN r.{Col.JSON_OK} THEN json_type({line}, {where}) IN ('DOUBLE', 'OBJECT', 'ARRAY') END"
-        head = path[0]
-        if len(path) == 1 and isinstance(head, str) and "_" not in head and sanitize(head) == head:
-            promoted = self.json_label(head).sql
-            return Text(f"coalesce({promoted}, {value})", f"({promoted} IS NULL AND coalesce({kind}, FALSE))")
-        return Text(f"({value})", f"coalesce({kind}, FALSE)")
 
     def _logfmt(self, stage: ast.Logfmt) -> None:
         line = self._line()
@@ -298,14 +285,7 @@ class Scope:
         self._add_layer(Layer(names))
 
     def _groups(self, pattern: str, names: Sequence[str | None]) -> None:
-        line = self._line()
-        found = [name or "" for name in names]
-        aliases = ", ".join(f"'g{index}'" for index in range(len(found)))
-        match = f"regexp_extract({line.sql}, {t.quote(pattern)}, [{aliases}])"
-        values = {
-            name: Text(f"nullif(({match}).g{index}, '')", line.unsure) for index, name in enumerate(found) if name
-        }
-        self._add_layer(Layer({name: value for name, value in values.items() if name != "_"}))
+        self._add_layer(Layer(group_values(self._line(), pattern, names)))
 
     # --------------------------------------------------------------------------------------------------- formatting
     def _template(self, source: str) -> Text:
