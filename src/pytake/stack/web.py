@@ -16,7 +16,7 @@ from pathlib import Path
 from pytake.stack.errors import StackError
 
 OLDEST_NODE = 20
-BUILT = ("src/pytake/embedded/jaeger/static",)
+BUILT = ("src/pytake/embedded/jaeger/static", "src/pytake/embedded/grafana/static")
 STAMP = ".built-from"
 SECONDS = 900
 

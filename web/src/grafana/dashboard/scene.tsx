@@ -1,0 +1,78 @@
+// A dashboard as one scene: controls above, the grid or one full-screen panel below.
+import { css } from "@emotion/css";
+import type { GrafanaTheme2 } from "@grafana/data";
+import {
+  behaviors, dataLayers, SceneControlsSpacer, SceneDataLayerSet, SceneGridLayout, SceneObjectBase, SceneRefreshPicker, SceneTimePicker, SceneTimeRange,
+  VariableValueSelectors, VizPanel, sceneGraph, type SceneComponentProps, type SceneObject, type SceneObjectState,
+} from "@grafana/scenes";
+import { Button, useStyles2 } from "@grafana/ui";
+import { locationService } from "@grafana/runtime";
+import { useLocation } from "react-router-dom";
+import { reference, type AnnotationJson, type DashboardJson } from "./json";
+import { AnnotationSwitches } from "./AnnotationSwitches";
+import { DashboardLinks } from "./DashboardLinks";
+import { grid } from "./panels";
+import { variableSet } from "./variables";
+
+interface State extends SceneObjectState { json: DashboardJson; body: SceneGridLayout; controls: SceneObject[] }
+
+const styles = (theme: GrafanaTheme2) => ({
+  controls: css({ display: "flex", flexWrap: "wrap", gap: 8, alignItems: "flex-start", padding: "8px 0", position: "sticky", top: 0, zIndex: theme.zIndex.navbarFixed, background: theme.colors.background.canvas }),
+  body: css({ flex: 1, display: "flex", flexDirection: "column", minHeight: 0, position: "relative" }),
+  alone: css({ height: "calc(100vh - 130px)", minHeight: 240, display: "flex", flexDirection: "column", position: "relative" }),
+});
+
+function DashboardView({ model }: SceneComponentProps<DashboardScene>) {
+  const { body, controls, json } = model.useState();
+  const style = useStyles2(styles);
+  const search = new URLSearchParams(useLocation().search);
+  const wanted = search.get("viewPanel");
+  const kiosk = search.has("kiosk");
+  const panel = wanted ? model.panel(wanted) : undefined;
+  return (
+    <>
+      {!kiosk && (
+        <div className={style.controls}>
+          {panel && <Button icon="arrow-left" variant="secondary" onClick={() => locationService.partial({ viewPanel: null })}>All panels</Button>}
+          {controls.map((control) => <control.Component key={control.state.key} model={control} />)}
+          <AnnotationSwitches scene={model} /><DashboardLinks links={json.links ?? []} />
+        </div>
+      )}
+      {panel ? <div className={style.alone}><panel.Component model={panel} /></div> : <div className={style.body}><body.Component model={body} /></div>}
+    </>
+  );
+}
+
+export class DashboardScene extends SceneObjectBase<State> {
+  static Component = DashboardView;
+
+  /** A panel by the id in the address: ``panel-3`` or ``3``. */
+  panel(id: string): VizPanel | undefined {
+    const key = id.startsWith("panel-") ? id : `panel-${id}`;
+    return sceneGraph.findObject(this, (object) => object instanceof VizPanel && object.state.key === key) as VizPanel | undefined;
+  }
+}
+
+function layer(json: AnnotationJson, index: number) {
+  const target = json.target ?? { refId: "Anno", expr: json.expr, interval: json.step, range: true };
+  return new dataLayers.AnnotationsDataLayer({
+    key: `annotation-${index}`, name: json.name, isEnabled: json.enable ?? true, isHidden: json.hide ?? false,
+    query: { ...json, enable: json.enable ?? true, iconColor: json.iconColor ?? "red", datasource: reference(json.datasource), target } as never,
+  });
+}
+
+export function sceneOf(json: DashboardJson): DashboardScene {
+  const annotations = (json.annotations?.list ?? []).filter((one) => !one.builtIn && (one.expr ?? one.target?.["expr"]));
+  const controls: SceneObject[] = [
+    new VariableValueSelectors({}), new SceneControlsSpacer(),
+    new SceneTimePicker({ isOnCanvas: true }),
+    new SceneRefreshPicker({ refresh: json.refresh || "", intervals: json.timepicker?.refresh_intervals ?? ["5s", "10s", "30s", "1m", "5m", "15m", "30m", "1h"], isOnCanvas: true }),
+  ];
+  return new DashboardScene({
+    json, controls, body: grid(json.panels),
+    $timeRange: new SceneTimeRange({ from: json.time?.from ?? "now-6h", to: json.time?.to ?? "now", timeZone: json.timezone || "browser" }),
+    $variables: variableSet(json.templating?.list),
+    $data: annotations.length ? new SceneDataLayerSet({ layers: annotations.map(layer) }) : undefined,
+    $behaviors: [new behaviors.CursorSync({ sync: json.graphTooltip ?? 0 })],
+  });
+}
