@@ -1,6 +1,7 @@
 """A row source on DuckDB tables in memory: the smallest store that keeps the contract."""
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 
 import duckdb
 import orjson
@@ -10,6 +11,12 @@ from pytake.embedded.loki.logql import Cursor, Matcher, flatten_json, matches
 from pytake.embedded.loki.logql.ast import MatchOp
 from pytake.embedded.loki.logql.reference import Line
 from pytake.embedded.loki.rowsource import Needs, StreamMatcher, json_column, meta_column
+
+
+@lru_cache(maxsize=1)
+def _engine() -> duckdb.DuckDBPyConnection:
+    """One engine for all sources of a test run: a new one each costs more than most queries."""
+    return duckdb.connect(":memory:", config={"threads": 1})
 
 
 class MemorySource:
@@ -43,7 +50,7 @@ class MemorySource:
         arrays = [pa.array(values, kind) for values, kind in zip(columns.values(), types, strict=True)]
         arrays += [pa.array(values, pa.string()) for values in extra.values()]
         self.table = pa.table(arrays, names=[*columns, *extra])
-        self.connection = duckdb.connect(":memory:", config={"threads": 1})
+        self.connection = _engine().cursor()
         self.connection.register("lines", self.table)
 
     def close(self) -> None:

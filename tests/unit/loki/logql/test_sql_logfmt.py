@@ -16,7 +16,7 @@ PIECES = [
 lines = st.lists(st.sampled_from(PIECES), max_size=12).map("".join)
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(lines, min_size=1, max_size=30))
 def test_the_first_value_is_found(texts: list[str]) -> None:
     with duckdb.connect(":memory:", config={"threads": 1}) as connection:
