@@ -53,8 +53,11 @@ class TraceTable:
 
     def find(self, trace_ids: Sequence[bytes], keys: U64) -> Iterator[tuple[int, int, int]]:
         """``(number of the id, first row, last row + 1)`` of the given traces that are here."""
-        at = np.searchsorted(self.keys, keys).clip(0, len(self.keys) - 1)
-        for number in np.flatnonzero(self.keys[at] == keys).tolist():
+        at = self.keys.searchsorted(keys)
+        here = self.keys.take(at, mode="clip") == keys
+        if not here.any():
+            return
+        for number in here.nonzero()[0].tolist():
             place = int(at[number])
             while place < len(self.keys) and self.keys[place] == keys[number]:
                 trace = int(self.key_order[place])
