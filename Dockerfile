@@ -21,7 +21,8 @@ COPY docs/runbooks /opt/pytake/share/runbooks
 ENV PATH=/opt/pytake/bin:$PATH \
     PYTHONUNBUFFERED=1 \
     PYTAKE_LOG_DIR=/var/log/pytake \
-    PYTAKE_DATA_DIR=/var/lib/pytake
+    PYTAKE_DATA_DIR=/var/lib/pytake \
+    PYTAKE_RUNBOOKS_DIR=/opt/pytake/share/runbooks
 USER pytake
 WORKDIR /var/lib/pytake
 CMD ["pytake-api"]

@@ -19,13 +19,13 @@ from pytake.backend.limits import BodyLimit
 from pytake.backend.messages.endpoints import router as messages
 from pytake.backend.observability.checks import build_health
 from pytake.backend.observability.endpoints import router as observability
-from pytake.backend.observability.loop import watch_loop
 from pytake.backend.outages import install_outages
 from pytake.backend.problems import ProblemDocument, install_problems
 from pytake.backend.queue.endpoints import router as queues
 from pytake.backend.realtime.endpoint import router as realtime
 from pytake.backend.realtime.hub import Hub
 from pytake.backend.resources import open_resources
+from pytake.backend.runbooks.endpoints import router as runbooks
 from pytake.backend.settings import Settings, get_settings
 from pytake.backend.webhooks.endpoints import router as webhooks
 from pytake.backend.webhooks.last import LastWebhooks
@@ -78,7 +78,7 @@ def _lifespan(settings: Settings, with_telemetry: bool) -> Any:
                 app.state.hub = Hub(resources.redis)
                 app.state.health = build_health(resources)
                 app.state.last_webhooks = LastWebhooks(resources)
-                work = (app.state.hub.run(), app.state.last_webhooks.run(), watch_loop())
+                work = (app.state.hub.run(), app.state.last_webhooks.run())
                 tasks = [asyncio.create_task(one) for one in work]
                 loop = asyncio.get_running_loop()
                 try:
@@ -132,7 +132,7 @@ def create_app(settings: Settings | None = None, *, with_telemetry: bool = True)
     api = APIRouter(prefix="/api/v1")
     for router in (access, instances, contacts, conversations, messages, alerts, queues):
         api.include_router(router)
-    for router in (webhooks, api, observability, realtime):
+    for router in (webhooks, api, observability, realtime, runbooks):
         app.include_router(router)
     app.add_middleware(BodyLimit, limit=settings.request_max_bytes, unlimited=frozenset({"/webhooks/whatsapp"}))
     app.add_middleware(TelemetryMiddleware, service="pytake-api")

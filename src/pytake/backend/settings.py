@@ -125,6 +125,9 @@ class Settings(BaseSettings):
     memory_min_free_ratio: float = Field(
         0.03, ge=0, lt=1, description="Free share of memory below which it is unhealthy."
     )
+    runbooks_dir: Path = Field(
+        Path("docs/runbooks"), description="Folder of the runbooks that `/runbooks/<AlertName>.md` shows."
+    )
     queue_max_age: Seconds = Field(120.0, description="Age of the oldest job from which the queue counts as degraded.")
 
     def graph_url(self) -> str:

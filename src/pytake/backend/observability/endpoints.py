@@ -1,5 +1,6 @@
 """``/observability/*`` and ``/metrics``."""
 
+import asyncio
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
@@ -51,7 +52,8 @@ async def version(request: Request) -> dict[str, str | None]:
 @router.get("/metrics", include_in_schema=False)
 async def metrics(request: Request) -> Response:
     """The metrics page: OpenMetrics with exemplars when asked for, else Prometheus text."""
-    status, headers, body = metrics_response(request.scope["headers"])
+    # With several workers it reads the others' values and may wait for their lock: not on the event loop.
+    status, headers, body = await asyncio.to_thread(metrics_response, request.scope["headers"])
     answer = Response(body, status_code=status)
     answer.raw_headers = headers
     return answer

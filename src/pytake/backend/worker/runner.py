@@ -12,7 +12,6 @@ from pytake.backend.instances.sync import poll_numbers, poll_templates, store_in
 from pytake.backend.messages.delivery import expire
 from pytake.backend.messages.sending import give_up_doubts
 from pytake.backend.observability.gauges import QUEUES, read_database, read_queues
-from pytake.backend.observability.loop import watch_loop
 from pytake.backend.queue.consumer import Consumer, ConsumerLimits
 from pytake.backend.queue.failures import is_outage
 from pytake.backend.queue.streams import Job
@@ -24,6 +23,7 @@ from pytake.backend.worker.periodic import Periodic, Task
 from pytake.backend.worker.sweeper import close_idle, sweep
 from pytake.telemetry.labels import JobOutcome, Queue
 from pytake.telemetry.logging import get_logger
+from pytake.telemetry.process import monitor_event_loop
 
 log = get_logger(__name__)
 CANCEL_TIMEOUT = 5.0
@@ -101,7 +101,7 @@ class Worker:
         log.info("worker_started", name=self.name, concurrency=self.resources.settings.worker_concurrency)
         tasks = [asyncio.create_task(one.run()) for one in self.consumers]
         tasks.append(asyncio.create_task(self.periodic.run()))
-        lag = asyncio.create_task(watch_loop())
+        lag = asyncio.create_task(monitor_event_loop())
         stopping = asyncio.create_task(self._stopping.wait())
         try:
             await asyncio.wait({*tasks, stopping}, return_when=asyncio.FIRST_COMPLETED)

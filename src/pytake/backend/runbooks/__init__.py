@@ -1,0 +1,1 @@
+"""Runbooks as pages: where the links of alerts lead."""
