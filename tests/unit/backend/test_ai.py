@@ -86,12 +86,15 @@ async def test_a_wrong_request_is_not_tried_again(client, remote, status: int, l
     assert len(remote.chats) == 1
 
 
-@pytest.mark.parametrize("body", [{}, {"choices": []}, {"choices": None}, ["x"], "text"])
-async def test_nonsense_is_an_invalid_response(settings, client, remote, body) -> None:
-    remote.chat_replies = [lambda _: JSONResponse(body)] * 2
-    with pytest.raises(AiUnavailable) as nonsense:
-        await client.answer(TURNS)
-    assert nonsense.value.status is ApiStatus.INVALID_RESPONSE
+async def test_nonsense_is_an_invalid_response(settings, remote, subtests) -> None:
+    client = AiClient(settings, breaker=Breaker(100, 1))
+    for body in ({}, {"choices": []}, {"choices": None}, ["x"], "text"):
+        with subtests.test(body=body):
+            remote.chat_replies = [lambda _, body=body: JSONResponse(body)] * 2
+            with pytest.raises(AiUnavailable) as nonsense:
+                await client.answer(TURNS)
+            assert nonsense.value.status is ApiStatus.INVALID_RESPONSE
+    await client.close()
 
 
 async def test_a_time_out(settings, remote) -> None:

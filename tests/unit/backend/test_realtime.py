@@ -5,7 +5,6 @@ import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-import pytest
 import uvicorn
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
@@ -80,26 +79,35 @@ async def test_a_socket_gets_only_the_numbers_it_asked_for(settings, resources) 
         assert [json.loads(await socket.recv())["data"]["for"] for _ in range(2)] == ["sales", None]
 
 
-@pytest.mark.parametrize("first", [None, '{"type": "subscribe", "api_key": "wrong"}', '{"type": "subscribe"}'])
-async def test_without_a_key_the_socket_is_closed(settings, first) -> None:
-    before = value(catalog.WS_CLOSED, reason=SocketClose.UNAUTHORIZED)
-    async with served(settings) as url, connect(url) as socket:
-        if first:
-            await socket.send(first)
-        assert await closing(socket) == (4401, "unauthorized")
-    assert value(catalog.WS_CLOSED, reason=SocketClose.UNAUTHORIZED) == before + 1
+async def test_without_a_key_the_socket_is_closed(settings, subtests) -> None:
+    async with served(settings) as url:
+        for first in (None, '{"type": "subscribe", "api_key": "wrong"}', '{"type": "subscribe"}'):
+            with subtests.test(first=first):
+                before = value(catalog.WS_CLOSED, reason=SocketClose.UNAUTHORIZED)
+                async with connect(url) as socket:
+                    if first:
+                        await socket.send(first)
+                    assert await closing(socket) == (4401, "unauthorized")
+                assert value(catalog.WS_CLOSED, reason=SocketClose.UNAUTHORIZED) == before + 1
 
 
-@pytest.mark.parametrize(
-    "text", ["not json", "[]", '{"type": "dance"}', '{"type": "hello"}', '{"type":"subscribe","instances":7}', b"\x00"]
-)
-async def test_what_the_protocol_does_not_have_is_refused(settings, text) -> None:
-    async with served(settings) as url, connect(url, additional_headers=KEY) as socket:
-        await socket.recv()
-        await socket.send(text)
-        error = json.loads(await socket.recv())
-        assert error["type"] == "error"
-        assert await closing(socket) == (1007, "protocol_error")
+async def test_what_the_protocol_does_not_have_is_refused(settings, subtests) -> None:
+    strange = (
+        "not json",
+        "[]",
+        '{"type": "dance"}',
+        '{"type": "hello"}',
+        '{"type":"subscribe","instances":7}',
+        b"\x00",
+    )
+    async with served(settings) as url:
+        for text in strange:
+            with subtests.test(text=text):
+                async with connect(url, additional_headers=KEY) as socket:
+                    await socket.recv()
+                    await socket.send(text)
+                    assert json.loads(await socket.recv())["type"] == "error"
+                    assert await closing(socket) == (1007, "protocol_error")
 
 
 async def test_a_stop_closes_sockets_with_its_reason(settings) -> None:
