@@ -103,7 +103,7 @@ OBJECTS = st.dictionaries(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(st.lists(OBJECTS, min_size=1, max_size=6))
 def test_promoted_columns_are_what_json_extracts(enricher: Enricher, objects: list[Any]) -> None:
     lines = [orjson.dumps(item).decode() for item in objects]

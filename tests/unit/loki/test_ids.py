@@ -24,7 +24,7 @@ def build(path: Path, lines: list[str]) -> None:
     builder.write(ids.sidecar(path))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(st.lists(PIECES.map("".join), min_size=1, max_size=10))
 def test_no_line_is_ever_skipped(tmp_path_factory, lines: list[str]) -> None:  # type: ignore[no-untyped-def]
     path = tmp_path_factory.mktemp("ids") / "s.parquet"

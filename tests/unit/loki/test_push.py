@@ -130,6 +130,7 @@ def test_json_that_is_not_a_push(raw: bytes) -> None:
         (Kind.OTLP_PROTOBUF, "", b"\xff\xff", 400),
         (Kind.OTLP_JSON, "", b"{", 400),
     ],
+    ids=range(9),
 )
 def test_bodies_that_cannot_be_read(kind: Kind, encoding: str, raw: bytes, status: int) -> None:
     with pytest.raises(RequestError) as found:
