@@ -324,19 +324,19 @@ _ELSEWHERE = {
     "sample": "LogQL has no sampling stage",
     "@": "LogQL has no @ modifier; ask for the time with the query's parameters, or use offset",
 }
-_WORD = re.compile(r"@|[A-Za-z_][A-Za-z0-9_]*")
+_USED = re.compile(r"(?P<at>@)|(?P<function>[a-z_]+)\s*(?=\(|by\b|without\b)|\|\s*(?P<stage>distinct|sample)\b")
 
 
 def named(text: str, problem: ParseError) -> ParseError:
     """The problem, or a refusal by name where the text at its place is a construct that people bring from elsewhere."""
     if not problem.line:
         return problem
-    lines = text.split("\n")
-    words = list(_WORD.finditer(lines[problem.line - 1]))
-    here = [word[0] for word in words if word.start() == problem.col - 1]
-    before = [word[0] for word in words if word.end() < problem.col][-1:]
-    for word in here + before:
-        if word in _ELSEWHERE:
+    line = text.split("\n")[problem.line - 1]
+    for used in _USED.finditer(line):
+        word = used["at"] or used["function"] or used["stage"]
+        at = used.start(str(used.lastgroup)) + 1
+        here = at == problem.col or (used["stage"] and used.end() < problem.col <= used.end() + 2)
+        if here and word in _ELSEWHERE:
             return UnsupportedQuery(word, _ELSEWHERE[word], problem)
     return problem
 
