@@ -126,7 +126,7 @@ async def state(box: SandboxDep) -> dict[str, Any]:
         "received": len(box.world.received),
         "accepted": len(box.world.sent),
         "answers": answers,
-        "acknowledged": list(box.delivery.acknowledged),
+        "acknowledged": box.delivery.counts["messages_acknowledged"],
         "webhooks": {**box.delivery.counts, "waiting": box.delivery.waiting},
         "instances": {
             slug: {"quality": item.quality, "messaging_limit": item.tier} for slug, item in box.world.standing.items()

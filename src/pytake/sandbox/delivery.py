@@ -25,6 +25,7 @@ from pytake.telemetry.logging import get_logger
 
 RETRY_FOR = 7 * 86400.0
 PARALLEL = 64
+KEEP = 200_000
 log = get_logger(__name__)
 
 
@@ -62,7 +63,7 @@ class Delivery:
         self._task: asyncio.Task[None] | None = None
         self.counts: Counter[str] = Counter()
         self.acknowledged: dict[str, float] = {}
-        """Inbound wamid -> when the backend first said 200 to it."""
+        """Inbound wamid -> when the backend first said 200 to it (the newest :data:`KEEP`)."""
 
     def start(self) -> None:
         """Begin to deliver."""
@@ -188,7 +189,7 @@ class Delivery:
     def _taken(self, webhook: Webhook) -> None:
         self.counts["delivered"] += 1
         if webhook.kind == "message":
-            self.acknowledged.setdefault(webhook.wamid, time.time())
+            self._note_acknowledged(webhook.wamid)
         if webhook.attempts == 1 and webhook.copies == 0:
             double = self._faults.first(fl.Duplicates, webhook.instance)
             webhook.copies = double.copies if double else 0
@@ -198,6 +199,13 @@ class Delivery:
             self.counts["duplicated"] += 1
             webhook.attempts = max(webhook.attempts, 2)
             self._push(webhook, self._rng.uniform(0.0, 2.0) / self._settings.speed)
+
+    def _note_acknowledged(self, wamid: str) -> None:
+        if wamid not in self.acknowledged:
+            self.counts["messages_acknowledged"] += 1
+        self.acknowledged.setdefault(wamid, time.time())
+        if len(self.acknowledged) > KEEP:
+            self.acknowledged.pop(next(iter(self.acknowledged)))
 
     def _retry(self, webhook: Webhook) -> None:
         if webhook.kind == "poison" or time.time() - webhook.created > RETRY_FOR:

@@ -132,7 +132,7 @@ def _mark_read(box: Sandbox, body: Json) -> Json:
     message_id = body.get("message_id")
     if not isinstance(message_id, str) or not message_id.startswith("wamid."):
         raise GraphError(131009, "message_id must be the id of a received message.")
-    box.world.read_marks[message_id] = time.time()
+    box.world.read_marks.append(message_id)
     return {"success": True}
 
 

@@ -66,7 +66,7 @@ class World:
         }
         self.sent: OrderedDict[str, Sent] = OrderedDict()
         self.received: deque[Received] = deque(maxlen=LEDGER)
-        self.read_marks: dict[str, float] = {}
+        self.read_marks: deque[str] = deque(maxlen=LEDGER)
         self._last_inbound: dict[tuple[str, str], Received] = {}
         self._reached: dict[tuple[str, str], float] = {}
         self.started = time.time()
