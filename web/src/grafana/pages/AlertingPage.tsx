@@ -15,7 +15,7 @@ interface Silence { id: string; matchers: Matcher[]; endsAt: string; createdBy: 
 const ALERTS = "/api/prometheus/prometheus/api/v1/alerts", SILENCES = "/api/alertmanager/alertmanager/api/v2/silences";
 const EVERY_MS = 15_000;
 const COLORS: Record<string, BadgeColor> = { firing: "red", pending: "orange", critical: "red", warning: "orange", active: "blue" };
-const table = css({ width: "100%", "td, th": { padding: "6px 12px 6px 0", textAlign: "left", verticalAlign: "top", overflowWrap: "anywhere", borderBottom: "1px solid rgba(128,128,128,.25)" } });
+const table = css({ width: "100%", "td, th": { padding: "6px 12px 6px 0", textAlign: "left", verticalAlign: "top", overflowWrap: "anywhere", borderBottom: "1px solid rgba(128,128,128,.25)" }, a: { textDecoration: "underline" } });
 
 /** What an address answers, asked again every 15 seconds. */
 function usePolled<T>(path: string): [T | undefined, string, () => void] {

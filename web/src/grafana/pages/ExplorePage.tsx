@@ -9,7 +9,7 @@ import { useEffect, useMemo, useState, type FormEvent, type KeyboardEvent } from
 import { useSearchParams } from "react-router-dom";
 import { sources } from "../runtime/sources";
 
-const form = css({ display: "flex", gap: 8, alignItems: "flex-end", flexWrap: "wrap", padding: "12px 0 0", "> :nth-child(2)": { flex: "1 1 320px" } });
+const form = css({ display: "flex", gap: 8, alignItems: "flex-end", flexWrap: "wrap", padding: "12px 0", "> :nth-child(2)": { flex: "1 1 320px" } });
 const KINDS = ["prometheus", "loki", "jaeger"];
 const HINT: Record<string, string> = {
   prometheus: "PromQL: sum by (endpoint) (rate(http_requests_total[$__rate_interval]))",

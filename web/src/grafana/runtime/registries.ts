@@ -37,6 +37,8 @@ function transformer(info: DataTransformerInfo): TransformerRegistryItem {
 export function fillRegistries(): void {
   standardEditorsRegistry.setInit(() => []);
   standardFieldConfigEditorRegistry.setInit(() => STANDARD);
-  standardTransformersRegistry.setInit(() => (Object.values(standardTransformers) as DataTransformerInfo[]).map(transformer));
+  // some stand there under an old name too, with the same id
+  const transformers = new Map((Object.values(standardTransformers) as DataTransformerInfo[]).map((info) => [info.id, info]));
+  standardTransformersRegistry.setInit(() => [...transformers.values()].map(transformer));
   monacoLanguageRegistry.setInit(() => []);
 }
