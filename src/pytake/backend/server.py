@@ -40,6 +40,7 @@ def make_config(settings: Settings) -> uvicorn.Config:
         access_log=False,
         log_config=None,
         server_header=False,
+        timeout_worker_healthcheck=60,  # a worker that is still importing on a busy host is not dead
         timeout_graceful_shutdown=max(1, int(settings.stop_timeout)),
         ws_max_size=64 * 1024,
         h11_max_incomplete_event_size=64 * 1024,

@@ -26,7 +26,9 @@ from tests.support.waiting import wait_until
 from tests.unit.backend.conftest import value
 
 BACKEND = Path(pytake.backend.__file__).parent
-ELSEWHERE = re.compile(r"^(EVENT_LOOP_|HTTP_|DB_|REDIS_|BUILD_INFO|SPANS_|LOG|LABEL_|SERIES|DEPENDENCY_|SANDBOX_|PROCESS_)")
+ELSEWHERE = re.compile(
+    r"^(EVENT_LOOP_|HTTP_|DB_|REDIS_|BUILD_INFO|SPANS_|LOG|LABEL_|SERIES|DEPENDENCY_|SANDBOX_|PROCESS_)"
+)
 
 
 async def test_health_names_every_dependency(api) -> None:

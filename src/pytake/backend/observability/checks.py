@@ -113,6 +113,15 @@ def _enough(what: str, free: float, least: float) -> dict[str, Any]:
     return {"free_ratio": round(free, 3)}
 
 
+def build_worker_health(resources: Resources) -> HealthRegistry:
+    """The registry of a worker: its own view of the stores, kept fresh without anybody asking."""
+    checks = Checks(resources)
+    registry = HealthRegistry(ttl=2.0, refresh=5.0)
+    registry.register(Dependency.POSTGRESQL, checks.postgresql, critical=True, timeout=3.0, degraded_after=1.0)
+    registry.register(Dependency.REDIS, checks.redis, critical=True, timeout=3.0, degraded_after=0.5)
+    return registry
+
+
 def build_health(resources: Resources) -> HealthRegistry:
     """The registry of an API process. The stores are critical; the rest degrades: webhooks are taken without it."""
     checks = Checks(resources)

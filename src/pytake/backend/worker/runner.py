@@ -11,6 +11,7 @@ from pytake.backend.conversations.work import ConversationWork
 from pytake.backend.instances.sync import poll_numbers, poll_templates, store_instances
 from pytake.backend.messages.delivery import expire
 from pytake.backend.messages.sending import give_up_doubts
+from pytake.backend.observability.checks import build_worker_health
 from pytake.backend.observability.gauges import QUEUES, read_database, read_queues
 from pytake.backend.queue.consumer import Consumer, ConsumerLimits
 from pytake.backend.queue.failures import is_outage
@@ -102,6 +103,7 @@ class Worker:
         tasks = [asyncio.create_task(one.run()) for one in self.consumers]
         tasks.append(asyncio.create_task(self.periodic.run()))
         lag = asyncio.create_task(monitor_event_loop())
+        await build_worker_health(self.resources).report()
         stopping = asyncio.create_task(self._stopping.wait())
         try:
             await asyncio.wait({*tasks, stopping}, return_when=asyncio.FIRST_COMPLETED)
