@@ -92,7 +92,8 @@ def measure(lines: int, folder: Path, console: Console) -> dict[str, float]:
     }  # fmt: skip
     command = [
         sys.executable, "-m", "pytake.embedded.promtail.main",
-        f"-config.file={ROOT / 'monitoring/promtail/promtail.yml'}", "-config.expand-env=true", "-server.http-listen-address=127.0.0.1",
+        f"-config.file={ROOT / 'monitoring/promtail/promtail.yml'}", "-config.expand-env=true",
+        "-server.http-listen-address=127.0.0.1",
         f"-server.http-listen-port={free_port()}",
     ]  # fmt: skip
     process = subprocess.Popen(command, env=env, stdout=subprocess.DEVNULL)
