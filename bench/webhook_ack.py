@@ -1,9 +1,10 @@
 """How fast a webhook is acknowledged under load, and whether each acknowledged event is stored.
 
-``.venv/bin/python -m bench.webhook_ack``: starts PostgreSQL, Redis, the API and a worker of its own on free ports, posts
-signed events at a fixed rate whatever the answers take (open loop: a late answer does not slow the load down, latency
-counts from the moment an event was due), waits until the worker has stored them, and compares. With ``--base-url`` it
-runs against a stack that is there (``PYTAKE_META_APP_SECRET``, ``PYTAKE_DATABASE_URL`` in the environment).
+``.venv/bin/python bench/webhook_ack.py``: starts PostgreSQL, Redis, the API and a worker of its own on free ports,
+posts signed events at a fixed rate whatever the answers take, waits until the worker has stored them, and compares.
+(Open loop: a late answer does not slow the load down; latency counts from the moment an event was due.) With
+``--base-url`` it runs against a stack that is there (``PYTAKE_META_APP_SECRET``, ``PYTAKE_DATABASE_URL`` in the
+environment).
 
 Exit codes: 0 within the limits, 1 not, 2 wrong usage.
 """
@@ -29,6 +30,9 @@ import asyncpg
 import httpx
 from rich.console import Console
 from rich.table import Table
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
 from tests.support import meta
 from tests.support.ports import free_port
 from tests.support.processes import Process
