@@ -7,6 +7,7 @@ import {
 } from "@grafana/scenes";
 import { Button, useStyles2 } from "@grafana/ui";
 import { locationService } from "@grafana/runtime";
+import { useLayoutEffect } from "react";
 import { useLocation } from "react-router-dom";
 import { reference, type AnnotationJson, type DashboardJson } from "./json";
 import { AnnotationSwitches } from "./AnnotationSwitches";
@@ -22,6 +23,13 @@ const styles = (theme: GrafanaTheme2) => ({
   alone: css({ height: "calc(100vh - 130px)", minHeight: 240, display: "flex", flexDirection: "column", position: "relative" }),
 });
 
+/** Variables tell their news to active objects only: what lies between the dashboard and the one panel must be active. */
+function activateAround(panel: SceneObject, top: SceneObject): () => void {
+  const undo: (() => void)[] = [];
+  for (let object = panel.parent; object && object !== top; object = object.parent) undo.push(object.activate());
+  return () => undo.forEach((one) => one());
+}
+
 function DashboardView({ model }: SceneComponentProps<DashboardScene>) {
   const { body, controls, json } = model.useState();
   const style = useStyles2(styles);
@@ -29,6 +37,7 @@ function DashboardView({ model }: SceneComponentProps<DashboardScene>) {
   const wanted = search.get("viewPanel");
   const kiosk = search.has("kiosk");
   const panel = wanted ? model.panel(wanted) : undefined;
+  useLayoutEffect(() => panel && activateAround(panel, model), [panel, model]);
   return (
     <>
       {!kiosk && (
