@@ -34,7 +34,7 @@ format: ## let ruff mend what it can
 	.venv/bin/ruff format .
 
 test: setup ## set up what the tests need, then run all but the slow ones (ARGS="-k name" to choose)
-	.venv/bin/pytest -m "not slow" $(ARGS)
+	.venv/bin/pytest -m "not slow" -n 2 --dist loadfile $(ARGS)
 
 test-all: setup ## every test, the slow ones too
 	.venv/bin/pytest $(ARGS)
