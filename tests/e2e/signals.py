@@ -191,7 +191,7 @@ MATRIX = (
     Signal(
         "a billable message goes to a country that has no rate",
         do.template_delivered,
-        rows=(Rows("SELECT count(*) FROM costs WHERE spender = 'whatsapp' AND usd IS NULL", 1),),
+        rows=(Rows(f"{messages('outbound')} AND m.id IN (SELECT message_id FROM costs WHERE usd IS NULL)", 1),),
         metrics=(
             Metric("worker", "whatsapp_unpriced_messages_total", SUPPORT | {"category": "utility"}),
             Metric("worker", "whatsapp_cost_usd_total", {}, 0),

@@ -132,11 +132,13 @@ class Stack:
         self.api.start()
         self.wait_for(self.api, f"{self.api_url}/observability/ready")
 
-    def start_worker(self, *, crash_at: str | None = None, crash_after: int = 1, wait: bool = True) -> Process:
+    def start_worker(
+        self, *, crash_at: str | None = None, crash_after: int = 1, wait: bool = True, **settings: str
+    ) -> Process:
         """Start one more worker; ``crash_at`` names a step of ``tests/e2e/crashing.py`` at which it kills itself."""
         module = "tests.e2e.crashing" if crash_at else "pytake.backend.worker.main"
         port = free_port()
-        extra = {"PYTAKE_WORKER_METRICS_PORT": str(port)}
+        extra = {"PYTAKE_WORKER_METRICS_PORT": str(port), **settings}
         if crash_at:
             extra |= {"PYTAKE_TEST_CRASH_AT": crash_at, "PYTAKE_TEST_CRASH_AFTER": str(crash_after)}
         self._made += 1

@@ -80,7 +80,8 @@ def test_a_worker_dies_at_every_step_of_its_work(fragile: Stack) -> None:
             "every worker to die at its step",
             every=0.2,
         )
-        assert {step: worker.stop() for step, worker in doomed.items()} == dict.fromkeys(STEPS, -9)
+        other = {step: worker.tail() for step, worker in doomed.items() if worker.stop() != -9}
+        assert not other, other
     fragile.start_worker()
     verify(fragile, load, unanswered=len(STEPS))  # a killed worker has other jobs in hand, some just being sent
 
@@ -121,15 +122,18 @@ def test_a_send_in_doubt_is_settled_by_its_status_before_anything_is_sent_again(
 @pytest.mark.slow
 @pytest.mark.parametrize("step", STEPS)
 def test_a_worker_dies_at_one_step(fragile: Stack, step: str) -> None:
-    """The same as above a step at a time, at its first and at a later passage."""
+    """The same as above a step at a time, at its first and at a later passage, with one job of a kind in hand.
+
+    A person may have to look at one customer: the worker's other consumer may be killed while it begins a send.
+    """
     for passage in (1, 3):
         no_normal_worker(fragile)
-        doomed = fragile.start_worker(crash_at=step, crash_after=passage)
+        doomed = fragile.start_worker(crash_at=step, crash_after=passage, PYTAKE_WORKER_CONCURRENCY="1")
         with Load(fragile, rate=5) as load:
             wait_until(lambda doomed=doomed: not doomed.running, 60, f"the worker to die: {STEPS[step].matters}")
         assert doomed.stop() == -9
         fragile.start_worker()
-        verify(fragile, load, unanswered=16 if step in NEVER_SENT else 0)
+        verify(fragile, load, unanswered=1)
 
 
 @pytest.mark.slow
