@@ -1,0 +1,304 @@
+"""The pages of the embedded Grafana in Chromium, over data sources that answer from a table."""
+
+import json
+import math
+import os
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import httpx
+import pytest
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+from pytake.embedded.grafana.app import STATIC
+from tests.support.ports import free_port
+from tests.support.processes import Process
+from tests.support.waiting import wait_until
+
+CHROMIUM = "/usr/bin/chromium"
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--no-first-run",
+]
+WORDS = "parse error: unclosed left parenthesis"
+TRACE = "0af7651916cd43dd8448eb211c80319c"
+pytestmark = [
+    pytest.mark.e2e,
+    pytest.mark.skipif(not (STATIC / "index.html").exists(), reason="the pages are not built: `make web` builds them"),
+    pytest.mark.skipif(not Path(CHROMIUM).exists(), reason="there is no Chromium here"),
+]
+Params = dict[str, list[str]]
+
+
+def panel(number: int, kind: str, expr: str = "up", **more: Any) -> dict[str, Any]:
+    """One panel of the test's dashboard; three stand in a line."""
+    place = {"x": 8 * (number % 3), "y": 6 * (number // 3), "w": 8, "h": 6}
+    target = {"refId": "A", "expr": expr, "legendFormat": "{{job}}", "range": True, **more.pop("target", {})}
+    return {
+        "id": number,
+        "type": kind,
+        "title": f"The {kind}",
+        "gridPos": place,
+        "datasource": {"type": "prometheus", "uid": "prometheus"},
+        "targets": [target],
+        "options": {},
+        "fieldConfig": {"defaults": {"unit": "short"}, "overrides": []},
+        **more,
+    }
+
+
+LOKI = {"type": "loki", "uid": "loki"}
+NOW = {"instant": True, "range": False, "format": "table"}
+PANELS = [
+    panel(0, "timeseries", 'up{job=~"$job"}'),
+    panel(1, "stat"),
+    panel(2, "bargauge"),
+    panel(3, "table", target=NOW, transformations=[{"id": "organize", "options": {"excludeByName": {"Time": True}}}]),
+    panel(4, "text", options={"mode": "markdown", "content": "Some **strong** words"}),
+    panel(5, "piechart"),
+    panel(6, "heatmap", "buckets", target={"format": "heatmap", "legendFormat": "{{le}}"}),
+    panel(7, "state-timeline"),
+    panel(8, "logs", '{job="a"}', datasource=LOKI),
+    panel(9, "gauge"),
+    panel(10, "flowchart", target=NOW),
+    panel(11, "timeseries", "broken(", links=[{"title": "Runbook", "url": "http://localhost/runbooks/Broken"}]),
+]
+BOARD = {
+    "uid": "all-panels",
+    "title": "All panels",
+    "time": {"from": "now-1h", "to": "now"},
+    "panels": PANELS,
+    "templating": {
+        "list": [
+            {
+                "name": "job",
+                "type": "query",
+                "query": "label_values(up, job)",
+                "datasource": {"type": "prometheus", "uid": "prometheus"},
+                "refresh": 2,
+                "includeAll": True,
+                "multi": True,
+                "current": {"text": "All", "value": "$__all"},
+            }
+        ]
+    },
+}
+
+
+def matrix(params: Params, labels: list[dict[str, str]]) -> Any:
+    """A wave for each of the series."""
+    start, end, step = (float(params[name][0]) for name in ("start", "end", "step"))
+    times = [start + i * step for i in range(int((end - start) / step) + 1)]
+    rows = [
+        {"metric": metric, "values": [[at, str(round(2 + i + math.sin(at / 600), 3))] for at in times]}
+        for i, metric in enumerate(labels)
+    ]
+    return {"resultType": "matrix", "result": rows}
+
+
+def answer(path: str, params: Params, asked: list[str]) -> tuple[int, Any]:
+    """What Prometheus or Loki say."""
+    query = params.get("query", [""])[0]
+    asked.append(query)
+    jobs = [{"job": "api"}, {"job": "worker"}]
+    if "broken" in query:
+        return 400, {"status": "error", "errorType": "bad_data", "error": WORDS}
+    if path == "/api/v1/label/job/values":
+        return 200, {"status": "success", "data": ["api", "worker"]}
+    if path == "/loki/api/v1/query_range":
+        lines = [[str(int((time.time() - i) * 1e9)), f'{{"n":{i},"trace_id":"{TRACE}"}}'] for i in range(5)]
+        data: Any = {"resultType": "streams", "result": [{"stream": {"job": "a", "level": "error"}, "values": lines}]}
+    elif path == "/api/v1/query_range":
+        data = matrix(params, [{"le": le} for le in ("0.1", "1", "+Inf")] if "buckets" in query else jobs)
+    elif path == "/api/v1/alerts":
+        alert = {
+            "labels": {"alertname": "ApiDown", "severity": "critical"},
+            "annotations": {"summary": "The API is down.", "runbook_url": "http://localhost/runbooks/ApiDown"},
+            "state": "firing",
+            "activeAt": "2026-01-01T00:00:00Z",
+            "value": "1",
+        }
+        data = {"alerts": [alert]}
+    else:
+        data = {"resultType": "vector", "result": [{"metric": metric, "value": [time.time(), "1"]} for metric in jobs]}
+    return 200, {"status": "success", "data": data}
+
+
+@pytest.fixture(scope="module")
+def asked() -> list[str]:
+    """Queries that reached the data sources."""
+    return []
+
+
+@pytest.fixture(scope="module")
+def source(asked: list[str]) -> Iterator[str]:
+    """An address that stands for Prometheus and Loki."""
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_GET(self) -> None:
+            parts = urlsplit(self.path)
+            status, body = answer(parts.path, parse_qs(parts.query), asked)
+            raw = json.dumps(body).encode()
+            self.send_response(status)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(raw)))
+            self.end_headers()
+            self.wfile.write(raw)
+
+        def log_message(self, format: str, *args: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_address[1]}"
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+@pytest.fixture(scope="module")
+def grafana(source: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The embedded server with the test's dashboard."""
+    folder, port = tmp_path_factory.mktemp("grafana"), free_port()
+    boards = folder / "boards"
+    boards.mkdir()
+    (boards / "all.json").write_text(json.dumps(BOARD))
+    (boards / "home.json").write_text(json.dumps({"uid": "home", "title": "Home", "panels": [PANELS[4]]}))
+    names = ("PROMETHEUS", "LOKI", "JAEGER", "ALERTMANAGER")
+    env = {
+        **os.environ,
+        **{f"PYTAKE_{name}_URL": source for name in names},
+        "GF_SERVER_HTTP_PORT": str(port),
+        "GF_PATHS_DATA": str(folder / "state"),
+        "GF_PATHS_PROVISIONING": "monitoring/grafana/provisioning",
+        "PYTAKE_DASHBOARDS_PATH": str(boards),
+        "PYTAKE_LOG_DIR": "",
+        "OTEL_SDK_DISABLED": "true",
+    }
+    process = Process([sys.executable, "-m", "pytake.embedded.grafana.main"], folder / "out.txt", env=env)
+    process.start()
+    url = f"http://127.0.0.1:{port}"
+
+    def up() -> bool:
+        process.check()
+        return httpx.get(f"{url}/api/health").status_code == 200
+
+    wait_until(up, 30, "Grafana to be ready")
+    yield url
+    process.stop()
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """Debian's Chromium."""
+    with sync_playwright() as play:
+        made = play.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield made
+        made.close()
+
+
+@pytest.fixture
+def page(browser: Browser, grafana: str) -> Iterator[Page]:
+    """A page of someone who is logged in; fails on errors that scripts throw."""
+    context = browser.new_context(base_url=grafana, viewport={"width": 1600, "height": 1800}, color_scheme="dark")
+    context.set_default_timeout(30_000)
+    login = {"user": "admin", "password": "admin123"}
+    assert context.request.post("/login", data=login, headers={"origin": grafana}).ok
+    made, thrown = context.new_page(), list[str]()
+    made.on("pageerror", lambda error: thrown.append(str(error)))
+    yield made
+    context.close()
+    assert not thrown
+
+
+def shown(page: Page, title: str) -> Any:
+    """The panel with this title."""
+    return page.locator("section", has=page.get_by_role("heading", name=title, exact=True)).first
+
+
+def test_login_shows_the_servers_words_and_leads_back(browser: Browser, grafana: str) -> None:
+    context = browser.new_context(base_url=grafana)
+    page = context.new_page()
+    page.goto("/d/all-panels/x")
+    page.get_by_label("User").fill("admin")
+    page.locator("[name=password]").fill("wrong")
+    page.get_by_role("button", name="Log in").click()
+    expect(page.get_by_text("Invalid username or password")).to_be_visible(timeout=30_000)
+    page.locator("[name=password]").fill("admin123")
+    page.get_by_role("button", name="Log in").click()
+    page.wait_for_url("**/d/all-panels/**", timeout=30_000)
+    context.close()
+
+
+def test_every_panel_type_draws_its_data(page: Page) -> None:
+    page.goto("/d/all-panels/x")
+    expect(shown(page, "The table").get_by_text("worker").first).to_be_visible(timeout=30_000)
+    expect(shown(page, "The timeseries").locator(".u-over").first).to_be_visible()
+    expect(shown(page, "The stat").get_by_text("worker")).to_be_visible()
+    expect(shown(page, "The bargauge").get_by_text("worker")).to_be_visible()
+    expect(shown(page, "The text").locator("strong", has_text="strong")).to_be_visible()
+    expect(shown(page, "The piechart").locator("svg[role=img] path").first).to_be_visible()
+    expect(shown(page, "The heatmap").locator(".u-over")).to_be_visible()
+    expect(shown(page, "The state-timeline").get_by_text("worker")).to_be_visible()
+    expect(shown(page, "The logs").get_by_text('"n":4')).to_be_visible()
+    expect(shown(page, "The gauge").locator("svg[role=img] path").first).to_be_visible()
+    expect(shown(page, "The flowchart").get_by_text("“flowchart” are not drawn here")).to_be_visible()
+    expect(shown(page, "The flowchart").get_by_text("worker").first).to_be_visible()
+    assert page.get_by_test_id("panel-error").all_inner_texts() == [WORDS]
+    assert page.get_by_role("link", name="Runbook").get_attribute("href") == "http://localhost/runbooks/Broken"
+
+
+def test_a_variable_in_the_address_reaches_the_query(page: Page, asked: list[str]) -> None:
+    page.goto("/d/all-panels/x?var-job=worker&viewPanel=panel-0")
+    expect(page.locator(".u-over").first).to_be_visible(timeout=30_000)
+    assert 'up{job=~"worker"}' in asked
+    assert page.get_by_text("The stat").count() == 0  # one panel fills the page
+    page.get_by_role("button", name="All panels").click()
+    expect(page.get_by_text("The stat", exact=True)).to_be_visible()
+    assert "viewPanel" not in page.url
+    assert "var-job=worker" in page.url
+
+
+def test_a_log_line_leads_to_its_trace(page: Page) -> None:
+    page.goto("/explore?source=loki&query=%7Bjob%3D%22a%22%7D")
+    page.get_by_text('"n":0').first.click(timeout=30_000)
+    link = page.get_by_role("link", name="Open the trace")
+    assert link.get_attribute("href") == f"/explore?source=jaeger&query={TRACE}"
+
+
+def test_alerts_are_listed_with_their_runbooks(page: Page) -> None:
+    page.goto("/alerting")
+    expect(page.get_by_text("ApiDown")).to_be_visible(timeout=30_000)
+    assert page.get_by_role("link", name="Runbook").get_attribute("href") == "http://localhost/runbooks/ApiDown"
+
+
+def test_search_finds_by_title(page: Page) -> None:
+    page.goto("/dashboards")
+    page.get_by_placeholder("Search for dashboards").fill("all pan")
+    expect(page.get_by_role("link", name="All panels")).to_be_visible(timeout=30_000)
+    assert page.get_by_role("link", name="Home").count() == 1  # the menu's, not the dashboard's
+
+
+def test_a_phone_needs_no_scrolling_to_the_side(page: Page) -> None:
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.goto("/d/all-panels/x")
+    expect(page.locator(".u-over").first).to_be_visible(timeout=30_000)
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+
+
+def test_kiosk_shows_the_panels_alone(page: Page) -> None:
+    page.goto("/d/all-panels/x?kiosk")
+    expect(page.locator(".u-over").first).to_be_visible(timeout=30_000)
+    assert page.get_by_role("navigation").count() == 0
