@@ -28,12 +28,12 @@ def bind(host: str, port: int) -> socket.socket:
 
 
 def tame_allocator(arenas: int = 2) -> None:
-    """Let glibc keep few arenas and give blocks from 512 kB on back at once. Call it before threads start."""
+    """Let glibc keep few arenas and give blocks from 4 MB on back at once. Call it before threads start."""
     try:
         libc = ctypes.CDLL(None)
         libc.mallopt(-8, arenas)  # M_ARENA_MAX
-        libc.mallopt(-3, 512 << 10)  # M_MMAP_THRESHOLD
-        libc.mallopt(-1, 4 << 20)  # M_TRIM_THRESHOLD
+        libc.mallopt(-3, 4 << 20)  # M_MMAP_THRESHOLD
+        libc.mallopt(-1, 32 << 20)  # M_TRIM_THRESHOLD
     except (OSError, AttributeError):
         return  # another C library
 
