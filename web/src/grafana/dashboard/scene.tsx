@@ -18,7 +18,7 @@ import { variableSet } from "./variables";
 interface State extends SceneObjectState { json: DashboardJson; body: SceneGridLayout; controls: SceneObject[] }
 
 const styles = (theme: GrafanaTheme2) => ({
-  controls: css({ display: "flex", flexWrap: "wrap", gap: 8, alignItems: "flex-start", padding: "8px 0", position: "sticky", top: 0, zIndex: theme.zIndex.navbarFixed, background: theme.colors.background.canvas }),
+  controls: css({ display: "flex", flexWrap: "wrap", gap: 8, alignItems: "flex-start", padding: "8px 0", position: "sticky", top: 0, zIndex: theme.zIndex.navbarFixed, background: theme.colors.background.canvas, [theme.breakpoints.down("md")]: { position: "static" } }),
   body: css({ flex: 1, display: "flex", flexDirection: "column", minHeight: 0, position: "relative" }),
   alone: css({ height: "calc(100vh - 130px)", minHeight: 240, display: "flex", flexDirection: "column", position: "relative" }),
 });

@@ -4,7 +4,7 @@ import type { DataSourceInstanceSettings } from "@grafana/data";
 import {
   behaviors, EmbeddedScene, SceneControlsSpacer, SceneFlexItem, SceneFlexLayout, SceneQueryRunner, SceneRefreshPicker, SceneTimePicker, SceneTimeRange, UrlSyncContextProvider, VizPanel,
 } from "@grafana/scenes";
-import { Alert, Button, Field, Select, TextArea } from "@grafana/ui";
+import { Alert, Button, Field, LinkButton, Select, TextArea } from "@grafana/ui";
 import { useEffect, useMemo, useState, type FormEvent, type KeyboardEvent } from "react";
 import { useSearchParams } from "react-router-dom";
 import { sources } from "../runtime/sources";
@@ -30,12 +30,21 @@ function panels(source: DataSourceInstanceSettings, query: string): [string, str
   return TRACE_ID.test(query) ? [["traces", `Trace ${query}`, { query }]] : [["table", "Traces", { queryType: "search", service: query }]];
 }
 
+/** A list of traces: the id leads to the trace, durations are in microseconds. */
+const COLUMNS = [
+  { matcher: { id: "byName", options: "traceID" }, properties: [{ id: "links", value: [{ title: "Open the trace", url: "/explore?source=jaeger&query=${__value.text}" }] }] },
+  { matcher: { id: "byName", options: "duration" }, properties: [{ id: "unit", value: "\u00b5s" }] },
+];
+
+/** Where one goes on from a trace: to its log lines. */
+const logsOf = (trace: string) => `/explore?${new URLSearchParams({ source: "loki", query: `{service=~".+"} |= "${trace}"` })}`;
+
 function sceneOf(source: DataSourceInstanceSettings, query: string): EmbeddedScene {
   const datasource = { uid: source.uid, type: source.type };
   const made = query ? panels(source, query) : [];
   const children = made.map(([pluginId, title, target], i) => new SceneFlexItem({
     minHeight: made.length > 1 && i === 0 && source.type === "loki" ? 160 : 340,
-    body: new VizPanel({ pluginId, title, options: { tooltip: { mode: "multi" } }, $data: new SceneQueryRunner({ datasource, queries: [{ refId: "A", ...target }], maxDataPointsFromWidth: true }) }),
+    body: new VizPanel({ pluginId, title, options: { tooltip: { mode: "multi" } }, fieldConfig: { defaults: {}, overrides: source.type === "jaeger" ? COLUMNS : [] }, $data: new SceneQueryRunner({ datasource, queries: [{ refId: "A", ...target }], maxDataPointsFromWidth: true }) }),
   }));
   return new EmbeddedScene({
     $timeRange: new SceneTimeRange({ from: "now-1h", to: "now" }), $behaviors: [new behaviors.CursorSync({ sync: 1 })],
@@ -62,6 +71,7 @@ export default function ExplorePage() {
         <Field label="Data source" noMargin><Select width={24} options={list.map((one) => ({ label: one.name, value: one.uid }))} value={source.uid} onChange={(choice) => go(choice.value!, "")} /></Field>
         <Field label="Query" noMargin><TextArea rows={2} value={text} placeholder={HINT[source.type]} onKeyDown={keys} onChange={(event) => setText(event.currentTarget.value)} aria-label="Query" /></Field>
         <Button type="submit" icon="sync">Run</Button>
+        {source.type === "jaeger" && TRACE_ID.test(query) && <LinkButton variant="secondary" icon="gf-logs" href={logsOf(query)}>Its logs</LinkButton>}
       </form>
       <UrlSyncContextProvider scene={scene} key={`${source.uid} ${query}`}><scene.Component model={scene} /></UrlSyncContextProvider>
     </>
