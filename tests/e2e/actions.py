@@ -86,7 +86,8 @@ def template_delivered(stack: Stack, customer: str) -> None:
     """An agent sends a utility template to somebody who has not written: it is delivered and billed."""
     message = {"type": "template", "name": "order_update", "language": "en", "parameters": ["Ana", "PT-1"]}
     body = {"instance": "support", "to": customer, "message": message}
-    assert stack.rest("POST", "/api/v1/messages", json=body, role="agent").status_code == 202
+    answer = stack.rest("POST", "/api/v1/messages", json=body, role="agent")
+    assert answer.status_code == 202, answer.text
     arrived = lambda: status_of(stack, customer, "delivered") or status_of(stack, customer, "read")  # noqa: E731
     wait_until(arrived, PATIENCE, "the delivered template")
 

@@ -126,6 +126,8 @@ class Stack:
         self.start_api()
         self.start_worker()
         self.wait_for(self.sandbox, f"{self.sandbox_url}/healthz")
+        known = "SELECT count(*) FROM instances"
+        wait_until(lambda: self.count(known) == len(NUMBERS), 30, "the worker to store the numbers")
 
     def start_api(self) -> None:
         """Start the API and wait until it is ready for webhooks."""
