@@ -41,10 +41,10 @@ Params = dict[str, list[str]]
 
 def panel(number: int, kind: str, expr: str = "up", **more: Any) -> dict[str, Any]:
     """One panel of the test's dashboard; three stand in a line."""
-    place = {"x": 8 * (number % 3), "y": 6 * (number // 3), "w": 8, "h": 6}
+    place = {"x": 8 * (number % 3), "y": 1 + 6 * (number // 3) + number // 6, "w": 8, "h": 6}
     target = {"refId": "A", "expr": expr, "legendFormat": "{{job}}", "range": True, **more.pop("target", {})}
     return {
-        "id": number,
+        "id": number + 1,
         "type": kind,
         "title": f"The {kind}",
         "gridPos": place,
@@ -54,6 +54,11 @@ def panel(number: int, kind: str, expr: str = "up", **more: Any) -> dict[str, An
         "fieldConfig": {"defaults": {"unit": "short"}, "overrides": []},
         **more,
     }
+
+
+def row(title: str, y: int) -> dict[str, Any]:
+    """A row as builders write it: all have the number 0."""
+    return {"id": 0, "type": "row", "title": title, "collapsed": False, "gridPos": {"x": 0, "y": y, "w": 24, "h": 1}}
 
 
 LOKI = {"type": "loki", "uid": "loki"}
@@ -76,7 +81,7 @@ BOARD = {
     "uid": "all-panels",
     "title": "All panels",
     "time": {"from": "now-1h", "to": "now"},
-    "panels": PANELS,
+    "panels": [row("First row", 0), *PANELS[:6], row("Second row", 13), *PANELS[6:]],
     "templating": {
         "list": [
             {
@@ -246,6 +251,8 @@ def test_every_panel_type_draws_its_data(page: Page) -> None:
     page.goto("/d/all-panels/x")
     expect(shown(page, "The table").get_by_text("worker").first).to_be_visible(timeout=30_000)
     expect(shown(page, "The timeseries").locator(".u-over").first).to_be_visible()
+    expect(page.get_by_text("First row")).to_be_visible()
+    expect(page.get_by_text("Second row")).to_be_visible()
     expect(shown(page, "The stat").get_by_text("worker")).to_be_visible()
     expect(shown(page, "The bargauge").get_by_text("worker")).to_be_visible()
     expect(shown(page, "The text").locator("strong", has_text="strong")).to_be_visible()
@@ -261,7 +268,7 @@ def test_every_panel_type_draws_its_data(page: Page) -> None:
 
 
 def test_a_variable_in_the_address_reaches_the_query(page: Page, asked: list[str]) -> None:
-    page.goto("/d/all-panels/x?var-job=worker&viewPanel=panel-0")
+    page.goto("/d/all-panels/x?var-job=worker&viewPanel=panel-1")
     expect(page.locator(".u-over").first).to_be_visible(timeout=30_000)
     assert 'up{job=~"worker"}' in asked
     assert page.get_by_text("The stat").count() == 0  # one panel fills the page

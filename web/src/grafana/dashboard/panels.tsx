@@ -1,5 +1,5 @@
 // Panels and rows of a dashboard as scene objects.
-import type { DataFrame, FieldConfigSource } from "@grafana/data";
+import type { FieldConfigSource } from "@grafana/data";
 import {
   SceneDataTransformer, SceneGridItem, SceneGridLayout, SceneGridRow, SceneQueryRunner, SceneTimeRange, VizPanel, VizPanelMenu, type SceneGridItemLike,
 } from "@grafana/scenes";
@@ -45,11 +45,25 @@ function item(json: PanelJson): SceneGridItemLike {
   return new SceneGridItem({ key: `grid-item-${json.id}`, x, y, width: w, height: h, body: vizPanel(json) });
 }
 
+/** Every panel and row with a number of its own: builders leave those of rows out, and files repeat some. */
+function numbered(panels: PanelJson[]): PanelJson[] {
+  const all = panels.flatMap((panel) => [panel, ...(panel.panels ?? [])]);
+  const used = new Set<number>();
+  let next = all.reduce((most, panel) => Math.max(most, panel.id || 0), 0);
+  const own = (panel: PanelJson): PanelJson => {
+    const id = panel.id && !used.has(panel.id) ? panel.id : ++next;
+    used.add(id);
+    return { ...panel, id, panels: panel.panels?.map(own) };
+  };
+  return panels.map(own);
+}
+
 /** The grid: panels after an open row belong to it, a closed row holds its own. */
-export function grid(list: PanelJson[] = []): SceneGridLayout {
+export function grid(panels: PanelJson[] = []): SceneGridLayout {
+  const list = numbered(panels);
   const children: SceneGridItemLike[] = [];
   let row: SceneGridRow | undefined;
-  for (const json of [...list].sort((a, b) => (a.gridPos?.y ?? 0) - (b.gridPos?.y ?? 0) || (a.gridPos?.x ?? 0) - (b.gridPos?.x ?? 0))) {
+  for (const json of list.sort((a, b) => (a.gridPos?.y ?? 0) - (b.gridPos?.y ?? 0) || (a.gridPos?.x ?? 0) - (b.gridPos?.x ?? 0))) {
     if (json.type === "row") {
       row = new SceneGridRow({ key: `row-${json.id}`, title: json.title ?? "", y: json.gridPos?.y ?? 0, isCollapsed: json.collapsed ?? false, children: (json.panels ?? []).map(item) });
       children.push(row);
@@ -58,5 +72,3 @@ export function grid(list: PanelJson[] = []): SceneGridLayout {
   }
   return new SceneGridLayout({ isDraggable: false, isResizable: false, isLazy: true, children });
 }
-
-export type Frames = DataFrame[];
