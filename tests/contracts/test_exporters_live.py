@@ -75,6 +75,7 @@ def postgres_dsn(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 def streams(redis_url: str) -> str:
     """Redis with the product's streams and their consumer groups."""
     with redis.Redis.from_url(redis_url) as client:
+        client.delete(*STREAMS)  # other files of this process may have left theirs
         for stream in STREAMS:
             client.xgroup_create(stream, "workers", mkstream=True)
             client.xadd(stream, {"a": "b"})

@@ -178,12 +178,13 @@ async def test_a_client_that_leaves_cancels_its_query(
     start: Callable[..., tuple[Process, Api]], tmp_path: Path
 ) -> None:
     _, api = start()
-    values = [[time.time_ns() + at, f'{{"n":{at}}}'] for at in range(20000)]
-    await asyncio.to_thread(api.push, [({"job": "k"}, values)])
+    for batch in range(5):
+        values = [[time.time_ns() + at, f'{{"n":{at + batch * 20000}}}'] for at in range(20000)]
+        await asyncio.to_thread(api.push, [({"job": "k"}, values)])
     slow = 'sum by (a) (count_over_time({job="k"} | json | line_format "{{ .n }}{{ .n }}" | pattern "<a>" [1h]))'
     async with httpx.AsyncClient() as client:
         task = asyncio.create_task(client.get(f"{api.base}/loki/api/v1/query", params={"query": slow}))
-        await asyncio.sleep(0.2)
+        await asyncio.sleep(0.1)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task

@@ -8,6 +8,7 @@ from typing import Any
 
 from starlette.applications import Starlette
 from starlette.datastructures import MutableHeaders
+from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import Request
 from starlette.responses import FileResponse, HTMLResponse, JSONResponse, Response
 from starlette.routing import BaseRoute, Route
@@ -103,7 +104,7 @@ def build(server: Server) -> ASGIApp:
         finally:
             await server.close()
 
-    return _SecurityHeaders(Starlette(routes=routes, lifespan=lifespan))
+    return _SecurityHeaders(GZipMiddleware(Starlette(routes=routes, lifespan=lifespan), 1000, compresslevel=4))
 
 
 async def _metrics(request: Request) -> Response:

@@ -75,8 +75,8 @@ class Board:
         made = made.links([_dashboards_link()]).annotation(_alerts()).annotation(_restarts())
         number, y = 1, 0
         for title, panels in self._rows:
-            made = made.with_row(dashboard.Row(title).grid_pos(dm.GridPos(h=1, w=24, x=0, y=y)))
-            y += 1
+            made = made.with_row(dashboard.Row(title).id(number).grid_pos(dm.GridPos(h=1, w=24, x=0, y=y)))
+            y, number = y + 1, number + 1
             x = tallest = 0
             for panel in panels:
                 if x + panel.width > 24:
