@@ -67,6 +67,7 @@ def prepare(channels: Mapping[str, str], factor: float, without: str = "") -> Ar
     env |= SETTINGS | dict(channels)
     settings = StackSettings.model_validate({name.lower(): value for name, value in env.items()})
     arena = Arena(root, settings, env)
+    end(arena, keep=False)  # what an earlier drill kept for looking at is of no use to this one
     arena.make_folders()
     _numbers(arena)
     configure(arena, factor)
