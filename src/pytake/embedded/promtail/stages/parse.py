@@ -7,9 +7,9 @@ import jmespath
 import jmespath.exceptions
 import orjson
 
+from pytake.embedded.loki.logql.logfmt import parse_logfmt
 from pytake.embedded.promtail.entry import Entry, text
 from pytake.embedded.promtail.stages.base import Context, Options, PerEntry, Stage, drop, regex
-from pytake.embedded.promtail.stages.logfmt import decode_logfmt
 
 
 class Json(Stage):
@@ -81,7 +81,9 @@ class Logfmt(PerEntry):
         raw = text(entry.extracted.get(self._source)) if self._source else entry.line
         if raw is None:
             return
-        found = decode_logfmt(raw)
+        found: dict[str, str] = {}
+        for key, value in parse_logfmt(raw, strict=False):
+            found.setdefault(key, value or "")
         for name, key in self._mapping.items():
             if key in found:
                 entry.extracted[name] = found[key]
