@@ -86,6 +86,8 @@ def grafana(source: NotingSource, tmp_path_factory: pytest.TempPathFactory) -> I
         "GF_PATHS_DATA": str(folder),
         "GF_PATHS_PROVISIONING": "monitoring/grafana/provisioning",
         "PYTAKE_DASHBOARDS_PATH": str(Path("monitoring/grafana/dashboards").resolve()),
+        "GF_GRAFANA_COM_API_URL": f"{source.url}/gnet",
+        "NO_PROXY": "127.0.0.1",
         "PYTAKE_LOG_DIR": "",
         "OTEL_SDK_DISABLED": "true",
     }

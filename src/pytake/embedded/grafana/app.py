@@ -14,7 +14,16 @@ from starlette.responses import FileResponse, HTMLResponse, JSONResponse, Respon
 from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from pytake.embedded.grafana.api import access, dashboards, sources
+from pytake.embedded.grafana.api import (
+    access,
+    alerting,
+    annotations,
+    dashboards,
+    folders,
+    importing,
+    preferences,
+    sources,
+)
 from pytake.embedded.grafana.server import Endpoint, Server, endpoint
 from pytake.telemetry.metrics import metrics_response
 
@@ -44,7 +53,11 @@ API: tuple[Rows, ...] = (
     ("/logout", access.logout, BOTH, {"public": True}),
     ("/api/user", access.me, GET, {}),
     ("/api/user/password", access.my_password, ("PUT",), {}),
+    ("/api/user/preferences", preferences.of_user, ("GET", "PUT", "PATCH"), {}),
+    ("/api/user/stars", preferences.stars, GET, {}),
+    ("/api/user/stars/dashboard/uid/{uid}", preferences.star, ("POST", "DELETE"), {}),
     ("/api/org", access.organisation, GET, {}),
+    ("/api/org/preferences", preferences.of_organisation, ("GET", "PUT", "PATCH"), {}),
     ("/api/org/users", access.organisation_users, GET, {"role": "Admin"}),
     ("/api/org/users/{id:int}", access.change_user, ("PATCH", "DELETE"), {"role": "Admin"}),
     ("/api/users", access.users, GET, {"role": "Admin"}),
@@ -65,10 +78,15 @@ API: tuple[Rows, ...] = (
     ("/api/dashboards/uid/{uid}/versions", dashboards.versions, GET, {}),
     ("/api/dashboards/uid/{uid}/versions/{version:int}", dashboards.versions, GET, {}),
     ("/api/dashboards/uid/{uid}/restore", dashboards.restore, ("POST",), {"role": "Editor"}),
-    ("/api/folders", dashboards.folders, BOTH, {}),
-    ("/api/folders/{uid}", dashboards.folder, ("GET", "PUT", "DELETE"), {}),
-    ("/api/annotations", dashboards.annotations, BOTH, {}),
-    ("/api/annotations/{id:int}", dashboards.annotation, ("DELETE",), {"role": "Editor"}),
+    ("/api/dashboards/import", importing.import_dashboard, ("POST",), {"role": "Editor"}),
+    ("/api/gnet/dashboards/{id:int}", importing.public_dashboard, GET, {"role": "Editor"}),
+    ("/api/folders", folders.folders, BOTH, {}),
+    ("/api/folders/{uid}", folders.folder, ("GET", "PUT", "DELETE"), {}),
+    ("/api/annotations", annotations.annotations, BOTH, {}),
+    ("/api/annotations/graphite", annotations.graphite, ("POST",), {"role": "Editor"}),
+    ("/api/annotations/mass-delete", annotations.mass_delete, ("POST",), {"role": "Editor"}),
+    ("/api/annotations/tags", annotations.tags, GET, {}),
+    ("/api/annotations/{id:int}", annotations.annotation, ("GET", "PUT", "PATCH", "DELETE"), {}),
     ("/api/datasources", sources.listing, GET, {}),
     ("/api/datasources", sources.read_only, ("POST",), {"role": "Admin"}),
     ("/api/datasources/uid/{uid}", sources.one, GET, {}),
@@ -80,8 +98,16 @@ API: tuple[Rows, ...] = (
     ("/api/datasources/proxy/uid/{uid}/{path:path}", sources.proxy, ("GET", "POST", "DELETE"), {}),
     ("/api/datasources/proxy/{id:int}/{path:path}", sources.proxy, ("GET", "POST", "DELETE"), {}),
     ("/api/ds/query", sources.query, ("POST",), {}),
-    ("/api/prometheus/{uid}/{path:path}", sources.alerts, ("GET", "POST"), {}),
-    ("/api/alertmanager/{uid}/{path:path}", sources.alerts, ("GET", "POST", "DELETE"), {}),
+    ("/api/prometheus/{uid}/api/v1/{view}", alerting.prometheus, GET, {}),
+    ("/api/alertmanager/{uid}/config/api/v1/alerts", alerting.configuration, GET, {}),
+    ("/api/alertmanager/{uid}/{path:path}", alerting.alertmanager, ("GET", "POST", "DELETE"), {}),
+    ("/api/v1/rules/history", alerting.history, GET, {}),
+    ("/api/v1/provisioning/contact-points", alerting.contact_points, GET, {}),
+    ("/api/v1/provisioning/policies", alerting.policies, GET, {}),
+    ("/api/v1/provisioning/alert-rules", alerting.none_of_ours, GET, {}),
+    ("/api/v1/provisioning/templates", alerting.none_of_ours, GET, {}),
+    ("/api/v1/provisioning/mute-timings", alerting.none_of_ours, GET, {}),
+    ("/api/v1/provisioning/{path:path}", alerting.read_only, ("POST", "PUT", "DELETE"), {"role": "Admin"}),
 )
 
 

@@ -36,6 +36,11 @@ class Principal:
     user: Row | None = None
     by_cookie: bool = False
 
+    @property
+    def key(self) -> str:
+        """Owner of what this one keeps: preferences, stars."""
+        return f"user:{self.user['id']}" if self.user else f"account:{self.login}"
+
     def need(self, role: str) -> None:
         """403 unless the role is at least ``role``."""
         if ROLES.index(self.role) < ROLES.index(role):

@@ -146,6 +146,34 @@ def _documents(folder: Path) -> Iterator[tuple[Path, dict[str, Any]]]:
             yield path, document
 
 
+class ContactPoints:
+    """Contact points of ``alerting/*.yml``. The embedded Grafana shows them; alerts are sent by Alertmanager."""
+
+    def __init__(self, folder: Path, env: Mapping[str, str] | None = None) -> None:
+        self._points = []
+        for path, document in _documents(folder / "alerting"):
+            for group in expand(document.get("contactPoints") or [], os.environ if env is None else env):
+                if not group.get("name"):
+                    raise ProvisioningError(f"{path}: a contact point needs a name")
+                for receiver in group.get("receivers") or []:
+                    if not receiver.get("type"):
+                        raise ProvisioningError(f"{path}: a receiver of {group['name']} needs a type")
+                    self._points.append(
+                        {
+                            "uid": str(receiver.get("uid") or slug(str(group["name"]))),
+                            "name": str(group["name"]),
+                            "type": str(receiver["type"]),
+                            "settings": receiver.get("settings") or {},
+                            "disableResolveMessage": bool(receiver.get("disableResolveMessage")),
+                            "provenance": "file",
+                        }
+                    )
+
+    def all(self) -> list[dict[str, Any]]:
+        """One entry a receiver, as Grafana's provisioning API lists them."""
+        return self._points
+
+
 def slug(title: str) -> str:
     """A title as part of an address."""
     return re.sub(r"[^a-z0-9]+", "-", title.lower()).strip("-") or "dashboard"

@@ -100,12 +100,12 @@ class Queries:
             first = start - start % step
             params = {"query": expr, "start": f"{first:.3f}", "end": f"{end - end % step:.3f}", "step": f"{step:g}"}
             found += frames.from_prometheus(
-                ref_id, await self._ask(source, "/api/v1/query_range", params), {**query, "expr": expr}
+                ref_id, await self.fetch(source, "/api/v1/query_range", params), {**query, "expr": expr}
             )
         if instant:
             params = {"query": expr, "time": f"{end - end % 1:.0f}"}
             found += frames.from_prometheus(
-                ref_id, await self._ask(source, "/api/v1/query", params), {**query, "expr": expr}
+                ref_id, await self.fetch(source, "/api/v1/query", params), {**query, "expr": expr}
             )
         return found
 
@@ -114,7 +114,7 @@ class Queries:
         expr = _interpolate(str(query.get("expr") or ""), step, step, end - start)
         limit = str(query.get("maxLines") or source.json_data.get("maxLines") or 1000)
         if query.get("queryType") == "instant" or query.get("instant"):
-            data = await self._ask(
+            data = await self.fetch(
                 source, "/loki/api/v1/query", {"query": expr, "time": f"{int(end * 1e9)}", "limit": limit}
             )
         else:
@@ -126,7 +126,7 @@ class Queries:
                 "limit": limit,
                 "direction": str(query.get("direction") or "backward"),
             }
-            data = await self._ask(source, "/loki/api/v1/query_range", params)
+            data = await self.fetch(source, "/loki/api/v1/query_range", params)
         return frames.from_prometheus(ref_id, data, {**query, "expr": expr})
 
     async def _jaeger(self, source: DataSource, query: Mapping[str, Any], start: float, end: float, ref_id: str) -> Any:
@@ -142,26 +142,26 @@ class Queries:
                 "start": str(int(start * 1e6)),
                 "end": str(int(end * 1e6)),
             }
-            found = await self._ask(source, "/api/traces", {k: v for k, v in params.items() if v})
+            found = await self.fetch(source, "/api/traces", {k: v for k, v in params.items() if v})
             return [frames.from_traces(ref_id, found or [])]
-        found = await self._ask(source, f"/api/traces/{quote(text, safe='')}", {})
+        found = await self.fetch(source, f"/api/traces/{quote(text, safe='')}", {})
         if not found:
             raise ApiError(404, f"trace {text} was not found")
         return [frames.from_trace(ref_id, found[0])]
 
-    async def _ask(self, source: DataSource, path: str, params: Mapping[str, str]) -> Any:
+    async def fetch(self, source: DataSource, path: str, params: Mapping[str, str]) -> Any:
         """The answer's ``data``; one request for all who ask the same within a second."""
         key = json.dumps([source.uid, path, sorted(params.items())])
         kept = self._shared.get(key)
         if kept is None or (kept[1].done() and time.monotonic() - kept[0] > KEEP_SECONDS):
-            task = asyncio.create_task(self._fetch(source, path, params))
+            task = asyncio.create_task(self._request(source, path, params))
             kept = self._shared[key] = (time.monotonic(), task)
             self._shared.move_to_end(key)
             while len(self._shared) > MAX_KEPT:
                 self._shared.popitem(last=False)
         return await asyncio.shield(kept[1])
 
-    async def _fetch(self, source: DataSource, path: str, params: Mapping[str, str]) -> Any:
+    async def _request(self, source: DataSource, path: str, params: Mapping[str, str]) -> Any:
         auth = (source.user, source.password) if source.user else None
         try:
             answer = await self._client.get(f"{source.url}{path}", params=dict(params), auth=auth)

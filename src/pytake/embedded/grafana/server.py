@@ -13,7 +13,13 @@ from starlette.responses import JSONResponse, Response
 
 from pytake.embedded.grafana.errors import ApiError
 from pytake.embedded.grafana.identity import Identity, Principal
-from pytake.embedded.grafana.provisioning import Dashboards, DataSource, load_datasources, load_providers
+from pytake.embedded.grafana.provisioning import (
+    ContactPoints,
+    Dashboards,
+    DataSource,
+    load_datasources,
+    load_providers,
+)
 from pytake.embedded.grafana.query import Queries
 from pytake.embedded.grafana.settings import GrafanaSettings
 from pytake.embedded.grafana.store import Store
@@ -44,7 +50,11 @@ class Server:
     store: Store
     sources: dict[str, DataSource]
     dashboards: Dashboards
+    contact_points: ContactPoints
     client: httpx.AsyncClient
+    """To the data sources."""
+    outside: httpx.AsyncClient
+    """To the catalogue of public dashboards, by the machine's proxy if it has one."""
     identity: Identity = field(init=False)
     queries: Queries = field(init=False)
 
@@ -61,14 +71,22 @@ class Server:
             Store(settings.paths_data / "grafana.db"),
             load_datasources(settings.paths_provisioning),
             Dashboards(load_providers(settings.paths_provisioning)),
+            ContactPoints(settings.paths_provisioning),
             httpx.AsyncClient(
                 timeout=settings.query_timeout_seconds, trust_env=False, limits=httpx.Limits(max_connections=100)
             ),
+            httpx.AsyncClient(timeout=settings.outside_timeout_seconds, follow_redirects=True),
         )
+
+    @staticmethod
+    def now() -> float:
+        """Unix seconds."""
+        return time.time()
 
     async def close(self) -> None:
         """End connections, close the state."""
         await self.client.aclose()
+        await self.outside.aclose()
         self.store.close()
 
 
@@ -120,3 +138,15 @@ async def body(request: Request) -> dict[str, Any]:
     if not isinstance(data, dict):
         raise ApiError(400, "bad request data: a JSON object is needed")
     return data
+
+
+def whole(request: Request, name: str, default: int, *, most: int = 2**62) -> int:
+    """A query parameter that is a whole number from 0 to ``most``; 400 on anything else."""
+    text = request.query_params.get(name) or str(default)
+    try:
+        value = int(text)
+    except ValueError:
+        raise ApiError(400, f"{name}={text!r} is no whole number") from None
+    if value < 0:
+        raise ApiError(400, f"{name} is not negative")
+    return min(value, most)

@@ -31,3 +31,7 @@ class GrafanaSettings(BaseSettings):
         None, description="Dashboard file that is shown as the home page."
     )
     query_timeout_seconds: float = Field(30.0, gt=0, description="Seconds after which a data source is given up.")
+    grafana_com_api_url: str = Field(
+        "https://grafana.com/api", description="Catalogue that dashboards are imported from by number; empty: none."
+    )
+    outside_timeout_seconds: float = Field(8.0, gt=0, description="Seconds after which that catalogue is given up.")

@@ -1,4 +1,4 @@
-"""Grafana's state in SQLite: users, sessions, tokens, saved dashboards with versions, folders, annotations.
+"""Grafana's state in SQLite: users, sessions, tokens, preferences, stars, saved dashboards, folders, annotations.
 
 Provisioned dashboards are not in it: a lost state file loses none of them.
 """
@@ -35,6 +35,16 @@ CREATE TABLE IF NOT EXISTS annotations (id INTEGER PRIMARY KEY, dashboard_uid TE
   time INTEGER NOT NULL, time_end INTEGER NOT NULL, text TEXT NOT NULL, tags TEXT NOT NULL, login TEXT NOT NULL,
   created REAL NOT NULL);
 """
+MIGRATIONS = (
+    SCHEMA,
+    """
+CREATE TABLE preferences (owner TEXT PRIMARY KEY, data TEXT NOT NULL);
+CREATE TABLE stars (owner TEXT NOT NULL, uid TEXT NOT NULL, PRIMARY KEY (owner, uid));
+ALTER TABLE annotations ADD COLUMN updated REAL NOT NULL DEFAULT 0;
+ALTER TABLE annotations ADD COLUMN data TEXT NOT NULL DEFAULT '{}';
+""",
+)
+"""Steps from an empty file to today's tables; the file's ``user_version`` says how many it has seen."""
 Row = dict[str, Any]
 
 
@@ -53,9 +63,14 @@ class Store:
         self._db.row_factory = sqlite3.Row
         self._db.execute("PRAGMA journal_mode=WAL")
         self._db.execute("PRAGMA foreign_keys=ON")
-        self._db.executescript(SCHEMA)
+        self._migrate()
         if path is not None:
             path.chmod(0o600)
+
+    def _migrate(self) -> None:
+        (seen,) = self._db.execute("PRAGMA user_version").fetchone()
+        for number, script in enumerate(MIGRATIONS[seen:], seen + 1):
+            self._db.executescript(f"BEGIN IMMEDIATE; {script} PRAGMA user_version = {number}; COMMIT;")
 
     def close(self) -> None:
         """Close the file."""
@@ -77,9 +92,9 @@ class Store:
         row = self._db.execute(sql, values).fetchone()
         return dict(row) if row else None
 
-    def all(self, sql: str, *values: Any) -> list[Row]:
-        """All rows."""
-        return [dict(row) for row in self._db.execute(sql, values)]
+    def all(self, sql: str, *values: Any, **named: Any) -> list[Row]:
+        """All rows; values stand for ``?`` or, by name, for ``:name``."""
+        return [dict(row) for row in self._db.execute(sql, named or values)]
 
     def run(self, sql: str, *values: Any) -> int:
         """Change something; gives the id of an inserted row."""

@@ -1,4 +1,4 @@
-"""Data sources: lists, queries, the proxy, views of alerts (HTTP API: data source, query, Prometheus, Alertmanager)."""
+"""Data sources: lists, queries, the proxy (HTTP API: data source, query)."""
 
 import posixpath
 from typing import Any
@@ -94,16 +94,6 @@ async def proxy(server: Server, request: Request, who: Principal) -> Response:
     """``/api/datasources/proxy/uid/:uid/*``: passes a request on to a configured data source, and to nothing else."""
     source = _find(server, request.path_params)
     return await forward(server, request, who, source, request.path_params["path"])
-
-
-async def alerts(server: Server, request: Request, who: Principal) -> Response:
-    """``/api/prometheus/:uid/api/v1/…`` and ``/api/alertmanager/:uid/api/v2/…``; the uid ``grafana`` is ours."""
-    uid = request.path_params["uid"]
-    kind = "alertmanager" if request.url.path.startswith("/api/alertmanager/") else "prometheus"
-    found = [s for s in server.sources.values() if s.type == kind and (uid in (s.uid, s.name, "grafana"))]
-    if not found:
-        raise not_found(f"{kind} data source {uid}")
-    return await forward(server, request, who, found[0], request.path_params["path"])
 
 
 async def forward(server: Server, request: Request, who: Principal, source: DataSource, path: str) -> Response:
