@@ -30,18 +30,24 @@ def test_a_thrift_batch() -> None:
     assert first.end_time_unix_nano > first.start_time_unix_nano
 
 
+def _made(kind: str, **fields: object):
+    made = getattr(thrift._IDL, kind)()
+    vars(made).update(fields)
+    return made
+
+
 def _tag(key: str, value: object):
     kinds = {str: (0, "vStr"), float: (1, "vDouble"), bool: (2, "vBool"), int: (3, "vLong")}
     number, field = kinds[type(value)]
     held = value.encode() if isinstance(value, str) else value
-    return thrift._IDL.Tag(key=key.encode(), vType=number, **{field: held})
+    return _made("Tag", key=key.encode(), vType=number, **{field: held})
 
 
 def _batch(**more: object):
     fields = {"traceIdLow": 1, "traceIdHigh": 0, "spanId": 2, "parentSpanId": 3, "operationName": b"GET", "flags": 1,
               "startTime": 1000, "duration": 5, "tags": [], "logs": [], "references": []} | more  # fmt: skip
-    process = thrift._IDL.Process(serviceName=b"api", tags=[_tag("host", "a")])
-    return thrift._IDL.Batch(process=process, spans=[thrift._IDL.Span(**fields)])
+    process = _made("Process", serviceName=b"api", tags=[_tag("host", "a")])
+    return _made("Batch", process=process, spans=[_made("Span", **fields)])
 
 
 def _one(batch: object):
@@ -56,17 +62,22 @@ def test_thrift_tags_that_are_fields_in_otlp() -> None:
     assert {item.key for item in found.attributes} == {"n", "x"}
 
 
+def test_thrift_texts_that_are_long_or_not_ascii() -> None:
+    texts = {"short": "a", "long": "b" * 127, "longer": "c" * 20_000, "größe": "drei", "empty": "", "e": "größe"}
+    found = _one(_batch(tags=[_tag(key, value) for key, value in texts.items()]))
+    assert {item.key: item.value.string_value for item in found.attributes} == texts
+
+
 def test_thrift_references() -> None:
-    reference = thrift._IDL.SpanRef
-    references = [reference(refType=0, traceIdLow=1, traceIdHigh=0, spanId=7),
-                  reference(refType=1, traceIdLow=9, traceIdHigh=0, spanId=8)]  # fmt: skip
+    references = [_made("SpanRef", refType=0, traceIdLow=1, traceIdHigh=0, spanId=7),
+                  _made("SpanRef", refType=1, traceIdLow=9, traceIdHigh=0, spanId=8)]  # fmt: skip
     found = _one(_batch(parentSpanId=0, references=references))
     assert found.parent_span_id == ident(7, 8)
     assert (found.links[0].trace_id, found.links[0].span_id) == (ident(9), ident(8, 8))
 
 
 def test_thrift_logs() -> None:
-    log = thrift._IDL.Log(timestamp=1001, fields=[_tag("event", "retry"), _tag("n", 1)])
+    log = _made("Log", timestamp=1001, fields=[_tag("event", "retry"), _tag("n", 1)])
     found = _one(_batch(logs=[log]))
     assert (found.events[0].name, found.events[0].time_unix_nano) == ("retry", 1_001_000)
 
