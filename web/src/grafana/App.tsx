@@ -9,7 +9,7 @@ import { DashboardPage } from "./pages/DashboardPage";
 import { LoginPage } from "./pages/LoginPage";
 import { SearchPage } from "./pages/SearchPage";
 
-const ExplorePage = lazy(() => import("./pages/ExplorePage"));
+const ExplorePage = lazy(() => import("./pages/explore/ExplorePage"));
 const AlertingPage = lazy(() => import("./pages/AlertingPage"));
 
 const styles = (theme: GrafanaTheme2) => ({
