@@ -1,9 +1,11 @@
 """An embedded Grafana (or ``GRAFANA_URL``) over the committed provisioning, with data sources that only note."""
 
+import contextlib
 import json
 import os
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -26,6 +28,7 @@ class NotingSource:
     def __init__(self) -> None:
         self.asked: list[tuple[str, str, dict[str, list[str]]]] = []
         self.answers: dict[str, tuple[int, Any]] = {}
+        self.delay = 0.0
         source = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -36,13 +39,15 @@ class NotingSource:
                 length = int(self.headers.get("Content-Length") or 0)
                 self.rfile.read(length)
                 source.asked.append((self.command, parts.path, parse_qs(parts.query)))
+                time.sleep(source.delay)
                 status, body = source.answers.get(parts.path, (200, {"status": "success", "data": []}))
                 raw = json.dumps(body).encode()
                 self.send_response(status)
                 self.send_header("Content-Type", "application/json")
                 self.send_header("Content-Length", str(len(raw)))
                 self.end_headers()
-                self.wfile.write(raw)
+                with contextlib.suppress(ConnectionError):  # who asked has given up
+                    self.wfile.write(raw)
 
             do_GET = do_POST = do_DELETE = _answer  # noqa: N815 (http.server's names)
 

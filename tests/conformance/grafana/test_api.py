@@ -111,6 +111,17 @@ def test_saving_keeps_versions_and_notices_others_changes(admin):
     assert admin.get(f"/api/dashboards/uid/{uid}").status_code == 404
 
 
+def test_a_deleted_dashboard_leaves_nothing_behind(admin):
+    board = {"dashboard": {"uid": secrets.token_hex(4), "title": "again"}}
+    uid = board["dashboard"]["uid"]
+    for _ in range(2):
+        assert admin.post("/api/dashboards/db", json=board).json()["version"] == 1
+        note = admin.post("/api/annotations", json={"text": "of it", "dashboardUID": uid}).json()["id"]
+        admin.delete(f"/api/dashboards/uid/{uid}")
+        assert admin.get(f"/api/annotations/{note}").status_code == 404
+        assert admin.get(f"/api/dashboards/uid/{uid}/versions").status_code == 404
+
+
 def test_folders_and_search(admin):
     folder = admin.post("/api/folders", json={"title": f"F {secrets.token_hex(2)}"}).json()
     uid = secrets.token_hex(4)

@@ -2,15 +2,13 @@
 
 import contextlib
 from collections.abc import AsyncIterator
-from html import escape
-from pathlib import Path
 from typing import Any
 
 from starlette.applications import Starlette
 from starlette.datastructures import MutableHeaders
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import Request
-from starlette.responses import FileResponse, HTMLResponse, JSONResponse, Response
+from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -22,28 +20,14 @@ from pytake.embedded.grafana.api import (
     folders,
     importing,
     preferences,
+    rendering,
     sources,
 )
+from pytake.embedded.grafana.pages import STATIC, Pages, policy
 from pytake.embedded.grafana.server import Endpoint, Server, endpoint
 from pytake.telemetry.metrics import metrics_response
 
-STATIC = Path(__file__).with_name("static")
-CSP = (
-    "default-src 'self'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; "
-    "img-src 'self' data: blob:; "
-    "font-src 'self' data:; connect-src 'self' ws: wss:; frame-ancestors 'self'; base-uri 'self'; form-action 'self'"
-)
-_PAGE = """<!doctype html><html lang="en"><head><meta charset="utf-8"><title>PyTake dashboards</title>
-<meta name="viewport" content="width=device-width, initial-scale=1"><style>
-:root{{color-scheme:dark light}}
-body{{font:16px/1.5 system-ui,sans-serif;max-width:46rem;margin:3rem auto;padding:0 1rem}}
-code{{background:#8883;padding:0 .2em}}</style></head><body><h1>PyTake dashboards</h1>
-<p>The server answers Grafana's API; the pages that draw dashboards are not built into this installation yet.</p>
-<ul>{boards}</ul>
-<p>With Docker the real Grafana shows the same dashboards
-(<code>./deploy-with-monitoring.sh deploy --runtime docker</code>).
-Prometheus' own page draws single queries.</p></body></html>"""
-
+__all__ = ["API", "STATIC", "build"]
 Rows = tuple[str, Endpoint, tuple[str, ...], dict[str, Any]]
 GET, BOTH = ("GET",), ("GET", "POST")
 API: tuple[Rows, ...] = (
@@ -101,6 +85,10 @@ API: tuple[Rows, ...] = (
     ("/api/prometheus/{uid}/api/v1/{view}", alerting.prometheus, GET, {}),
     ("/api/alertmanager/{uid}/config/api/v1/alerts", alerting.configuration, GET, {}),
     ("/api/alertmanager/{uid}/{path:path}", alerting.alertmanager, ("GET", "POST", "DELETE"), {}),
+    ("/render/d/{uid}", rendering.dashboard, GET, {}),
+    ("/render/d/{uid}/{slug}", rendering.dashboard, GET, {}),
+    ("/render/d-solo/{uid}", rendering.panel, GET, {}),
+    ("/render/d-solo/{uid}/{slug}", rendering.panel, GET, {}),
     ("/api/v1/rules/history", alerting.history, GET, {}),
     ("/api/v1/provisioning/contact-points", alerting.contact_points, GET, {}),
     ("/api/v1/provisioning/policies", alerting.policies, GET, {}),
@@ -120,7 +108,7 @@ def build(server: Server) -> ASGIApp:
     routes += [
         Route("/metrics", _metrics),
         Route("/api/{path:path}", _unknown),
-        Route("/{path:path}", _pages(server)),
+        Route("/{path:path}", Pages(server).__call__),
     ]
 
     @contextlib.asynccontextmanager
@@ -144,25 +132,6 @@ async def _unknown(request: Request) -> Response:
     )
 
 
-def _pages(server: Server) -> Any:
-    """Built files, or the application's page; a plain page while there are none."""
-
-    async def page(request: Request) -> Response:
-        found = (STATIC / request.path_params["path"].removeprefix("public/build/")).resolve()
-        if found.is_relative_to(STATIC.resolve()) and found.is_file():
-            return FileResponse(found, headers={"cache-control": "public, max-age=31536000, immutable"})
-        index = STATIC / "index.html"
-        if index.is_file():
-            return FileResponse(index, headers={"cache-control": "no-store"})
-        items = sorted(server.dashboards.all().values(), key=lambda item: item.title)
-        boards = "".join(
-            f"<li>{escape(item.title)}: <code>/api/dashboards/uid/{escape(item.uid)}</code></li>" for item in items
-        )
-        return HTMLResponse(_PAGE.format(boards=boards))
-
-    return page
-
-
 class _SecurityHeaders:
     """Headers that every answer carries."""
 
@@ -178,7 +147,7 @@ class _SecurityHeaders:
                 headers["x-content-type-options"] = "nosniff"
                 headers["referrer-policy"] = "strict-origin-when-cross-origin"
                 headers["x-frame-options"] = "SAMEORIGIN"
-                headers.setdefault("content-security-policy", CSP)
+                headers.setdefault("content-security-policy", policy())
                 headers.setdefault("cache-control", "no-store")
             await send(message)
 

@@ -3,9 +3,12 @@
 import base64
 import binascii
 import hmac
+import secrets
 import time
 from collections import deque
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from urllib.parse import urlsplit
 
 from argon2 import PasswordHasher
@@ -17,6 +20,7 @@ from pytake.embedded.grafana.settings import GrafanaSettings
 from pytake.embedded.grafana.store import Row, Store
 
 COOKIE = "grafana_session"
+RENDER_COOKIE = "renderKey"
 ROLES = ("Viewer", "Editor", "Admin")
 LOGIN_TRIES = 10
 ADDRESS_TRIES = 100
@@ -24,6 +28,7 @@ ADDRESS_TRIES = 100
 LOGIN_WINDOW = 300.0
 VERIFIED_SECONDS = 60.0
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
+_QUERIES = ("/api/ds/query", "/api/datasources/proxy/")
 
 
 @dataclass(frozen=True)
@@ -87,6 +92,7 @@ class Identity:
         self._hasher = PasswordHasher(time_cost=2, memory_cost=19_456, parallelism=1)  # OWASP's argon2id minimum
         self._nobody = self._hasher.hash("nobody")
         self._by_login, self._by_address = Throttle(), Throttle(ADDRESS_TRIES)
+        self._render_keys: dict[str, Principal] = {}
         self._verified: dict[bytes, tuple[float, int]] = {}
         self._key = base64.b64encode(str(time.time_ns()).encode())
         if store.one("SELECT id FROM users LIMIT 1") is None:
@@ -172,6 +178,8 @@ class Identity:
             return self._by_token(value.strip())
         if scheme.lower() == "basic":
             return self._by_basic(value.strip(), request.client.host if request.client else "")
+        if key := request.cookies.get(RENDER_COOKIE):
+            return self._by_render_key(key, request)
         token = request.cookies.get(COOKIE, "")
         if not token:
             return None
@@ -181,6 +189,25 @@ class Identity:
         if request.method not in _SAFE:
             _same_origin(request)
         return _person(row, by_cookie=True)
+
+    @contextmanager
+    def render_key(self, who: Principal) -> Iterator[str]:
+        """A key for one picture, on behalf of ``who``; it ends with the block."""
+        key = secrets.token_urlsafe(32)
+        self._render_keys[key] = replace(who, role="Viewer", admin=False, by_cookie=False)
+        try:
+            yield key
+        finally:
+            del self._render_keys[key]
+
+    def _by_render_key(self, key: str, request: Request) -> Principal:
+        """Reading only: pages, their data, queries."""
+        who = self._render_keys.get(key)
+        if who is None:
+            raise ApiError(401, "Invalid render key")
+        if request.method not in _SAFE and not request.url.path.startswith(_QUERIES):
+            raise ApiError(403, "a picture changes nothing")
+        return who
 
     def _by_token(self, token: str) -> Principal:
         account = self._store.token_account(token)

@@ -21,6 +21,7 @@ from pytake.embedded.grafana.provisioning import (
     load_providers,
 )
 from pytake.embedded.grafana.query import Queries
+from pytake.embedded.grafana.render import Renderer
 from pytake.embedded.grafana.settings import GrafanaSettings
 from pytake.embedded.grafana.store import Store
 from pytake.telemetry import catalog_embedded as catalog
@@ -57,11 +58,13 @@ class Server:
     """To the catalogue of public dashboards, by the machine's proxy if it has one."""
     identity: Identity = field(init=False)
     queries: Queries = field(init=False)
+    renderer: Renderer = field(init=False)
 
     def __post_init__(self) -> None:
         """Wire what depends on the rest."""
         self.identity = Identity(self.store, self.settings)
         self.queries = Queries(self.client)
+        self.renderer = Renderer(self.settings)
 
     @classmethod
     def from_settings(cls, settings: GrafanaSettings) -> "Server":
@@ -85,6 +88,7 @@ class Server:
 
     async def close(self) -> None:
         """End connections, close the state."""
+        await self.renderer.close()
         await self.client.aclose()
         await self.outside.aclose()
         self.store.close()
@@ -109,6 +113,9 @@ def endpoint(server: Server, handle: Endpoint, name: str, *, role: str = "Viewer
             response = answer if isinstance(answer, Response) else Json(answer)
         except ApiError as error:
             response = JSONResponse(error.body, error.status)
+        except Exception:
+            log.exception("request_failed", extra={"handler": name})
+            response = JSONResponse({"message": "Internal server error: the server's log says more"}, 500)
         catalog.GRAFANA_REQUEST_SECONDS.observe(
             time.perf_counter() - started, handler=name, method=request.method, status_code=str(response.status_code)
         )

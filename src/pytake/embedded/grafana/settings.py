@@ -30,6 +30,10 @@ class GrafanaSettings(BaseSettings):
     dashboards_default_home_dashboard_path: Path | None = Field(
         None, description="Dashboard file that is shown as the home page."
     )
+    rendering_concurrent_render_request_limit: int = Field(2, ge=1, description="Pictures that are drawn at a time.")
+    rendering_chromium_path: Path | None = Field(
+        None, description="Chromium that draws pictures; empty: the one in PATH, else playwright's own."
+    )
     query_timeout_seconds: float = Field(30.0, gt=0, description="Seconds after which a data source is given up.")
     grafana_com_api_url: str = Field(
         "https://grafana.com/api", description="Catalogue that dashboards are imported from by number; empty: none."

@@ -144,6 +144,15 @@ class Store:
         assert found is not None
         return found
 
+    def delete_dashboards(self, where: str, value: str) -> None:
+        """Delete the dashboards whose ``uid`` or ``folder_uid`` is ``value``, with all that belongs to them."""
+        with self.transaction():
+            for row in self.all(f"SELECT uid FROM dashboards WHERE {where} = ?", value):  # noqa: S608 (a constant)
+                self.run("DELETE FROM dashboards WHERE uid = ?", row["uid"])
+                self.run("DELETE FROM versions WHERE uid = ?", row["uid"])
+                self.run("DELETE FROM stars WHERE uid = ?", row["uid"])
+                self.run("DELETE FROM annotations WHERE dashboard_uid = ?", row["uid"])
+
     # -------------------------------------------------------------------------------------------------------- tokens
     def new_session(self, user_id: int) -> str:
         """A session token for a cookie."""

@@ -100,9 +100,18 @@ async def by_uid(server: Server, request: Request, who: Principal) -> Any:
             raise ApiError(400, "provisioned dashboard cannot be deleted")
         if row is None:
             raise not_found("Dashboard")
-        server.store.run("DELETE FROM dashboards WHERE uid = ?", uid)
+        server.store.delete_dashboards("uid", uid)
         return {"title": row["title"], "message": f"Dashboard {row['title']} deleted", "id": row["id"]}
     return _shown(server, uid, who)
+
+
+def json_of(server: Server, uid: str) -> dict[str, Any] | None:
+    """A dashboard's JSON, from its file or the state; None when there is none."""
+    item = server.dashboards.all().get(uid)
+    row = server.store.one("SELECT data, updated FROM dashboards WHERE uid = ?", uid)
+    if row and (item is None or (item.provider.allow_updates and row["updated"] > item.mtime)):
+        return dict(json.loads(row["data"]))
+    return item.data if item else None
 
 
 def _shown(server: Server, uid: str, who: Principal) -> dict[str, Any]:

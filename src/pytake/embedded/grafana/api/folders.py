@@ -56,9 +56,8 @@ async def folder(server: Server, request: Request, who: Principal) -> Any:
     if not server.store.one("SELECT uid FROM folders WHERE uid = ?", uid):
         raise ApiError(400, "a provisioned folder cannot be changed")
     if request.method == "DELETE":
-        with server.store.transaction():
-            server.store.run("DELETE FROM dashboards WHERE folder_uid = ?", uid)
-            server.store.run("DELETE FROM folders WHERE uid = ?", uid)
+        server.store.delete_dashboards("folder_uid", uid)
+        server.store.run("DELETE FROM folders WHERE uid = ?", uid)
         return {"message": f"Folder {title} deleted", "title": title}
     title = str((await body(request)).get("title") or title)
     server.store.run("UPDATE folders SET title = ? WHERE uid = ?", title, uid)
