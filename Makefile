@@ -59,6 +59,7 @@ lock: ## pin the dependencies of pyproject.toml with hashes
 	$(COMPILE) pyproject.toml --group dev -o requirements/dev.txt -c requirements/runtime.txt
 	$(COMPILE) requirements/bootstrap.in -o requirements/bootstrap.txt -c requirements/dev.txt
 	$(COMPILE) requirements/web.in -o requirements/web.txt
-	$(COMPILE) requirements/grafana-clients.in -o requirements/grafana-clients.txt
+	$(COMPILE) requirements/grafana-wtf.in -o requirements/grafana-wtf.txt
+	$(COMPILE) requirements/grafana-backup.in -o requirements/grafana-backup.txt
 
 .PHONY: help setup web web-check lint types format test test-all generate bench screenshots lock
