@@ -32,9 +32,9 @@ function assets(): Plugin {
   };
 }
 
-export default defineConfig({
+export default defineConfig(({ command }) => ({
   root: "src/grafana",
-  base: "/public/build/",
+  base: command === "build" ? "/public/build/" : "/",
   plugins: [react(), assets()],
   define: { "process.env.NODE_ENV": JSON.stringify("production"), "process.env": "{}" },
   resolve: {
@@ -49,5 +49,6 @@ export default defineConfig({
     ],
   },
   build: { outDir: out, emptyOutDir: true, target: "es2022", assetsInlineLimit: 0, chunkSizeWarningLimit: 4000 },
-  server: { proxy: { "/api": server, "/login": server, "/logout": server } },
-});
+  // the server compares Origin with Host: both stay those of this page
+  server: { proxy: { ...Object.fromEntries(["/api", "/logout", "/render", "/public"].map((path) => [path, { target: server }])), "/login": { target: server, bypass: (request) => (request.method === "GET" ? "/index.html" : undefined) } } },
+}));

@@ -8,7 +8,7 @@ export interface PanelJson {
   id: number; type: string; title?: string; description?: string; gridPos?: { x: number; y: number; w: number; h: number };
   datasource?: DataSourceRef | string | null; targets?: SceneDataQuery[]; options?: Record<string, unknown>; fieldConfig?: FieldConfigSource;
   transformations?: DataTransformerConfig[]; panels?: PanelJson[]; collapsed?: boolean; transparent?: boolean; interval?: string | null;
-  maxDataPoints?: number | null; links?: LinkJson[]; pluginVersion?: string; timeFrom?: string; timeShift?: string; repeat?: string;
+  maxDataPoints?: number | null; links?: LinkJson[]; pluginVersion?: string; timeFrom?: string; timeShift?: string; repeat?: string | null; repeatDirection?: string; maxPerRow?: number;
 }
 export interface VariableJson {
   name: string; type: string; label?: string | null; hide?: number; query?: unknown; datasource?: DataSourceRef | string | null; regex?: string; sort?: number;
@@ -17,10 +17,12 @@ export interface VariableJson {
 }
 export interface AnnotationJson {
   name: string; enable?: boolean; hide?: boolean; iconColor?: string; datasource?: DataSourceRef | string | null; expr?: string; titleFormat?: string; textFormat?: string;
-  step?: string; builtIn?: number; type?: string; target?: Record<string, unknown>;
+  step?: string; builtIn?: number; type?: string; tags?: string[]; target?: Record<string, unknown>;
 }
+/** What the server says about a dashboard. */
+export interface DashboardMeta { folderTitle?: string; folderUid?: string; provisioned?: boolean; canSave?: boolean; url?: string; slug?: string; version?: number }
 export interface DashboardJson {
-  uid: string; title: string; description?: string; tags?: string[]; panels?: PanelJson[]; templating?: { list?: VariableJson[] }; time?: { from: string; to: string };
+  id?: number | null; version?: number; schemaVersion?: number; uid: string; title: string; description?: string; tags?: string[]; panels?: PanelJson[]; templating?: { list?: VariableJson[] }; time?: { from: string; to: string };
   timezone?: string; refresh?: string | false; graphTooltip?: number; links?: LinkJson[]; annotations?: { list?: AnnotationJson[] };
   timepicker?: { refresh_intervals?: string[]; hidden?: boolean }; weekStart?: string;
 }

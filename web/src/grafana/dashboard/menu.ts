@@ -1,19 +1,11 @@
-// The menu of a panel: full screen, its data as CSV, its query in Explore.
-import { applyRawFieldOverrides, toCSV, type DataFrame, type PanelMenuItem } from "@grafana/data";
+// The menu of a panel: full screen, link, picture, its query in Explore, what it asked and got.
+import { type PanelMenuItem } from "@grafana/data";
 import { locationService } from "@grafana/runtime";
-import { sceneGraph, type SceneObject, type VizPanelMenu } from "@grafana/scenes";
+import { sceneGraph, type SceneObject, type VizPanel, type VizPanelMenu } from "@grafana/scenes";
 import { reference, type PanelJson } from "./json";
 
-function download(name: string, frames: DataFrame[]): void {
-  const link = document.createElement("a");
-  link.href = URL.createObjectURL(new Blob([toCSV(applyRawFieldOverrides(frames))], { type: "text/csv" }));
-  link.download = `${name}.csv`;
-  link.click();
-  URL.revokeObjectURL(link.href);
-}
-
 /** Leads to Explore with the panel's first query, its variables filled in, its time kept. */
-function explore(panel: SceneObject, json: PanelJson): void {
+export function explore(panel: SceneObject, json: PanelJson): void {
   const target = json.targets?.[0] as { expr?: string; query?: string; datasource?: never } | undefined;
   const range = sceneGraph.getTimeRange(panel).state;
   const uid = sceneGraph.interpolate(panel, reference(target?.datasource ?? json.datasource)?.uid ?? "");
@@ -21,12 +13,21 @@ function explore(panel: SceneObject, json: PanelJson): void {
   locationService.push(`/explore?${new URLSearchParams({ source: uid, query, from: range.from, to: range.to })}`);
 }
 
+const inspect = (key: string, tab: string) => () => locationService.partial({ inspect: key, inspectTab: tab });
+
 export const menuOf = (json: PanelJson) => (menu: VizPanelMenu) => {
-  const panel = menu.parent!;
-  const items: PanelMenuItem[] = [{ text: "View", iconClassName: "eye", onClick: () => locationService.partial({ viewPanel: `panel-${json.id}` }) }];
+  const panel = menu.parent as VizPanel, key = panel.state.key!;
+  const items: PanelMenuItem[] = [
+    { text: "View", iconClassName: "eye", shortcut: "v", onClick: () => locationService.partial({ viewPanel: key }) },
+    { text: "Share", iconClassName: "share-alt", shortcut: "p s", onClick: () => locationService.partial({ shareView: key }) },
+  ];
   if (json.targets?.length) {
-    items.push({ text: "Explore", iconClassName: "compass", onClick: () => explore(panel, json) });
-    items.push({ text: "Download CSV", iconClassName: "download-alt", onClick: () => download(json.title ?? "panel", sceneGraph.getData(panel).state.data?.series ?? []) });
-  }
+    items.push({ text: "Explore", iconClassName: "compass", shortcut: "x", onClick: () => explore(panel, json) });
+    items.push({
+      text: "Inspect", iconClassName: "info-circle", shortcut: "i", onClick: inspect(key, "data"), subMenu: [
+        { text: "Data", onClick: inspect(key, "data") }, { text: "Query", onClick: inspect(key, "query") }, { text: "Panel JSON", onClick: inspect(key, "json") },
+      ],
+    });
+  } else items.push({ text: "Panel JSON", iconClassName: "info-circle", onClick: inspect(key, "json") });
   menu.setState({ items });
 };

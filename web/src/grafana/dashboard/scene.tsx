@@ -9,13 +9,16 @@ import { Button, useStyles2 } from "@grafana/ui";
 import { locationService } from "@grafana/runtime";
 import { useLayoutEffect } from "react";
 import { useLocation } from "react-router-dom";
-import { reference, type AnnotationJson, type DashboardJson } from "./json";
+import { reference, type AnnotationJson, type DashboardJson, type DashboardMeta, type PanelJson } from "./json";
 import { AnnotationSwitches } from "./AnnotationSwitches";
 import { DashboardLinks } from "./DashboardLinks";
-import { grid } from "./panels";
+import { Drawers } from "./Drawers";
+import { layoutOf } from "./layout";
+import { grid } from "./repeats";
+import { Toolbar } from "./Toolbar";
 import { variableSet } from "./variables";
 
-interface State extends SceneObjectState { json: DashboardJson; body: SceneGridLayout; controls: SceneObject[] }
+interface State extends SceneObjectState { json: DashboardJson; original: DashboardJson; meta: DashboardMeta; body: SceneGridLayout; controls: SceneObject[] }
 
 const styles = (theme: GrafanaTheme2) => ({
   controls: css({ display: "flex", flexWrap: "wrap", gap: 8, alignItems: "flex-start", padding: "8px 0", position: "sticky", top: 0, zIndex: theme.zIndex.navbarFixed, background: theme.colors.background.canvas, [theme.breakpoints.down("md")]: { position: "static" } }),
@@ -32,11 +35,13 @@ function activateAround(panel: SceneObject, top: SceneObject): () => void {
 
 function DashboardView({ model }: SceneComponentProps<DashboardScene>) {
   const { body, controls, json } = model.useState();
+  body.useState();
   const style = useStyles2(styles);
   const search = new URLSearchParams(useLocation().search);
   const wanted = search.get("viewPanel");
   const kiosk = search.has("kiosk");
   const panel = wanted ? model.panel(wanted) : undefined;
+  useLayoutEffect(() => (wanted && !panel ? body.activate() : undefined), [wanted, panel, body]);
   useLayoutEffect(() => panel && activateAround(panel, model), [panel, model]);
   return (
     <>
@@ -44,10 +49,11 @@ function DashboardView({ model }: SceneComponentProps<DashboardScene>) {
         <div className={style.controls}>
           {panel && <Button icon="arrow-left" variant="secondary" onClick={() => locationService.partial({ viewPanel: null })}>All panels</Button>}
           {controls.map((control) => <control.Component key={control.state.key} model={control} />)}
-          <AnnotationSwitches scene={model} /><DashboardLinks links={json.links ?? []} />
+          <AnnotationSwitches scene={model} /><DashboardLinks links={json.links ?? []} /><Toolbar uid={json.uid} />
         </div>
       )}
       {panel ? <div className={style.alone}><panel.Component model={panel} /></div> : <div className={style.body}><body.Component model={body} /></div>}
+      <Drawers scene={model} />
     </>
   );
 }
@@ -60,28 +66,44 @@ export class DashboardScene extends SceneObjectBase<State> {
     const key = id.startsWith("panel-") ? id : `panel-${id}`;
     return sceneGraph.findObject(this, (object) => object instanceof VizPanel && object.state.key === key) as VizPanel | undefined;
   }
+
+  /** The JSON that a panel was made from. */
+  panelJson(panel: VizPanel): PanelJson | undefined {
+    const { loose, rows } = layoutOf(this.state.json.panels, () => [{ value: "", text: "" }]);
+    const id = panel.state.key?.replace(/-clone-.*/, "");
+    return [...loose, ...rows.flatMap((row) => row.children)].find(({ key }) => key === id)?.json;
+  }
 }
 
-function layer(json: AnnotationJson, index: number) {
-  const target = json.target ?? { refId: "Anno", expr: json.expr, interval: json.step, range: true };
+/** Annotations that have something to ask: a query, or the server's own. */
+const isOwn = (json: AnnotationJson) => reference(json.datasource)?.uid === "-- Grafana --" || reference(json.datasource)?.type === "grafana";
+const asks = (json: AnnotationJson) => isOwn(json) || !!(json.expr ?? json.target?.["expr"] ?? json.target?.["query"]);
+
+function layer(json: AnnotationJson, index: number, uid: string) {
+  const target = isOwn(json) ? { limit: 100, ...json.target, type: json.target?.["type"] === "tags" || json.type === "tags" ? "tags" : "dashboard", tags: json.target?.["tags"] ?? json.tags, dashboardUID: uid }
+    : json.target ?? { refId: "Anno", expr: json.expr, interval: json.step, range: true };
   return new dataLayers.AnnotationsDataLayer({
-    key: `annotation-${index}`, name: json.name, isEnabled: json.enable ?? true, isHidden: json.hide ?? false,
+    key: `annotation-${index}`, name: json.name, isEnabled: json.enable ?? true, isHidden: json.hide ?? !!json.builtIn,
     query: { ...json, enable: json.enable ?? true, iconColor: json.iconColor ?? "red", datasource: reference(json.datasource), target } as never,
   });
 }
 
-export function sceneOf(json: DashboardJson): DashboardScene {
-  const annotations = (json.annotations?.list ?? []).filter((one) => !one.builtIn && (one.expr ?? one.target?.["expr"]));
+/** Every dashboard shows what was written to it. */
+const BUILT_IN: AnnotationJson = { name: "Annotations", builtIn: 1, enable: true, hide: true, iconColor: "rgba(0, 211, 255, 1)", datasource: { type: "grafana", uid: "-- Grafana --" } };
+
+export function sceneOf(json: DashboardJson, meta: DashboardMeta = {}, original = json): DashboardScene {
+  const listed = (json.annotations?.list ?? []).filter(asks);
+  const annotations = listed.some((one) => one.builtIn) ? listed : [BUILT_IN, ...listed];
   const controls: SceneObject[] = [
     new VariableValueSelectors({}), new SceneControlsSpacer(),
     new SceneTimePicker({ isOnCanvas: true }),
     new SceneRefreshPicker({ refresh: json.refresh || "", intervals: json.timepicker?.refresh_intervals ?? ["5s", "10s", "30s", "1m", "5m", "15m", "30m", "1h"], isOnCanvas: true }),
   ];
   return new DashboardScene({
-    json, controls, body: grid(json.panels),
+    json, original, meta, controls, body: grid(json.panels),
     $timeRange: new SceneTimeRange({ from: json.time?.from ?? "now-6h", to: json.time?.to ?? "now", timeZone: json.timezone || "browser" }),
     $variables: variableSet(json.templating?.list),
-    $data: annotations.length ? new SceneDataLayerSet({ layers: annotations.map(layer) }) : undefined,
+    $data: annotations.length ? new SceneDataLayerSet({ layers: annotations.map((one, i) => layer(one, i, json.uid)) }) : undefined,
     $behaviors: [new behaviors.CursorSync({ sync: json.graphTooltip ?? 0 })],
   });
 }

@@ -2,11 +2,12 @@ import { UrlSyncContextProvider } from "@grafana/scenes";
 import { Alert, LoadingPlaceholder } from "@grafana/ui";
 import { useEffect, useState } from "react";
 import { useParams } from "react-router-dom";
-import type { DashboardJson } from "../dashboard/json";
+import type { DashboardJson, DashboardMeta } from "../dashboard/json";
 import { sceneOf, type DashboardScene } from "../dashboard/scene";
 import { get } from "../runtime/http";
+import { visit } from "../runtime/visited";
 
-interface Answer { dashboard: DashboardJson; meta: { folderTitle?: string } }
+interface Answer { dashboard: DashboardJson; meta: DashboardMeta }
 
 export function DashboardPage({ home = false }: { home?: boolean }) {
   const { uid = "" } = useParams();
@@ -17,9 +18,10 @@ export function DashboardPage({ home = false }: { home?: boolean }) {
     setScene(undefined);
     setError("");
     get<Answer>(home ? "/api/dashboards/uid/home" : `/api/dashboards/uid/${encodeURIComponent(uid)}`, abort.signal).then(
-      ({ dashboard }) => {
+      ({ dashboard, meta }) => {
         document.title = `${dashboard.title} - PyTake`;
-        setScene(sceneOf(dashboard));
+        visit(dashboard.uid);
+        setScene(sceneOf(dashboard, meta));
       },
       (failure: Error) => { if (!abort.signal.aborted) setError(failure.message); },
     );

@@ -1,20 +1,24 @@
 // Lines over time, with a tooltip, zoom by dragging, and marks for annotations.
-import { dateTimeFormat, DashboardCursorSync, formattedValueToString, getFieldDisplayName, type DataFrame, type PanelProps } from "@grafana/data";
+import { dateTimeFormat, DashboardCursorSync, formattedValueToString, getFieldDisplayName, type DataFrame, type LinkModel, type PanelProps } from "@grafana/data";
 import { config } from "@grafana/runtime";
 import { LegendDisplayMode, SortOrder, TooltipDisplayMode, type VizLegendOptions, type VizTooltipOptions } from "@grafana/schema";
 import { SeriesTable, TimeSeries, TooltipPlugin2, usePanelContext, type SeriesTableRowProps, type UPlotConfigBuilder } from "@grafana/ui";
 import { useMemo } from "react";
 import { AnnotationMarks } from "./AnnotationMarks";
 import { Empty } from "./Empty";
+import { Exemplars, isExemplars } from "./Exemplars";
 import { lineFrames } from "./frames";
 
 interface Options { legend?: Partial<VizLegendOptions>; tooltip?: Partial<VizTooltipOptions>; timezone?: string[] }
 const LEGEND: VizLegendOptions = { showLegend: true, displayMode: LegendDisplayMode.List, placement: "bottom", calcs: [] };
 const X_ONE = 0, X_ALL = 1;
 
-interface TipProps { frame: DataFrame; at: (number | null)[]; active: number | null; options?: Partial<VizTooltipOptions>; timeZone: string }
+interface TipProps { frame: DataFrame; at: (number | null)[]; active: number | null; options?: Partial<VizTooltipOptions>; timeZone: string; links: LinkModel[] }
 
-function Tip({ frame, at, active, options, timeZone }: TipProps) {
+/** Data links of one point, with its value and labels filled in. */
+const linksOf = (frame: DataFrame, series: number, row: number): LinkModel[] => frame.fields[series]?.getLinks?.({ valueRowIndex: row }) ?? [];
+
+function Tip({ frame, at, active, options, timeZone, links }: TipProps) {
   const single = options?.mode !== TooltipDisplayMode.Multi;
   const rows = frame.fields.flatMap((field, i) => {
     const index = at[i];
@@ -31,13 +35,19 @@ function Tip({ frame, at, active, options, timeZone }: TipProps) {
   if (options?.sort === SortOrder.Descending) rows.sort((a, b) => b.value - a.value);
   if (options?.sort === SortOrder.Ascending) rows.sort((a, b) => a.value - b.value);
   const index = at.find((one) => one !== null && one !== undefined) ?? 0;
-  return <div style={{ padding: 8 }}><SeriesTable timestamp={dateTimeFormat(frame.fields[0]!.values[index], { timeZone })} series={rows.map(({ row }) => row)} /></div>;
+  return (
+    <div style={{ padding: 8 }}>
+      <SeriesTable timestamp={dateTimeFormat(frame.fields[0]!.values[index], { timeZone })} series={rows.map(({ row }) => row)} />
+      {links.map((link, i) => <a key={i} href={link.href} target={link.target} onClick={link.onClick} style={{ display: "block", color: config.theme2.colors.text.link }}>{link.title}</a>)}
+    </div>
+  );
 }
 
 export function TimeSeriesPanel(props: PanelProps<Options>) {
   const { data, width, height, timeRange, timeZone, options, onChangeTimeRange } = props;
   const { sync, eventsScope } = usePanelContext();
   const frames = useMemo(() => lineFrames(data.series), [data.series]);
+  const [dots, marks] = useMemo(() => [(data.annotations ?? []).filter(isExemplars), (data.annotations ?? []).filter((frame) => !isExemplars(frame))], [data.annotations]);
   const legend = useMemo(() => ({ ...LEGEND, ...options.legend }), [options.legend]);
   if (!frames.length) return <Empty data={data} noValue={props.fieldConfig.defaults.noValue} />;
   const cursor = sync?.() ?? DashboardCursorSync.Off;
@@ -47,10 +57,12 @@ export function TimeSeriesPanel(props: PanelProps<Options>) {
         <TooltipPlugin2
           config={builder} hoverMode={options.tooltip?.mode === TooltipDisplayMode.Multi ? X_ALL : X_ONE} clientZoom syncMode={cursor} syncScope={eventsScope}
           queryZoom={({ from, to }) => onChangeTimeRange({ from, to })} maxWidth={options.tooltip?.maxWidth}
-          render={(_plot, at, active) => <Tip frame={aligned} at={at} active={active} options={options.tooltip} timeZone={timeZone} />}
+          getDataLinks={(series, row) => linksOf(aligned, series, row)}
+          render={(_plot, at, active, pinned, _dismiss, _range, _synced, links) => <Tip frame={aligned} at={at} active={active} options={options.tooltip} timeZone={timeZone} links={pinned ? links : []} />}
         />
       )}
-      <AnnotationMarks builder={builder} frames={data.annotations ?? []} timeZone={timeZone} />
+      <AnnotationMarks builder={builder} frames={marks} timeZone={timeZone} />
+      {dots.length > 0 && <Exemplars builder={builder} frames={dots} aligned={aligned} timeZone={timeZone} />}
     </>
   );
   return (

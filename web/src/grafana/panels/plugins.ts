@@ -1,9 +1,12 @@
 // The panel types that are drawn here; any other type shows its name and its data as a table.
 import { FieldColorModeId, identityOverrideProcessor, PanelPlugin, type FieldConfigPropertyItem, type PanelProps } from "@grafana/data";
 import type { ComponentType } from "react";
+import { AlertListPanel } from "./AlertListPanel";
 import { BarGaugePanel } from "./BarGaugePanel";
+import { DashListPanel } from "./DashListPanel";
 import { GaugePanel } from "./GaugePanel";
 import { HeatmapPanel } from "./HeatmapPanel";
+import { HistogramPanel } from "./HistogramPanel";
 import { LogsPanel } from "./LogsPanel";
 import { PiePanel } from "./PiePanel";
 import { StatePanel } from "./StatePanel";
@@ -44,6 +47,9 @@ const KINDS: Record<string, Kind> = {
   "status-history": { draw: StatePanel, palette: FieldColorModeId.Thresholds, custom: BLOCKS },
   logs: { draw: LogsPanel, palette: FieldColorModeId.PaletteClassic },
   traces: { draw: TracesPanel, palette: FieldColorModeId.PaletteClassic },
+  histogram: { draw: HistogramPanel, palette: FieldColorModeId.PaletteClassic, custom: { ...LINES, lineWidth: 1, fillOpacity: 80 } },
+  alertlist: { draw: AlertListPanel, palette: FieldColorModeId.Thresholds, noQuery: true },
+  dashlist: { draw: DashListPanel, palette: FieldColorModeId.Thresholds, noQuery: true },
   text: { draw: TextPanel, palette: FieldColorModeId.Thresholds, noQuery: true },
 };
 /** Old types whose options are close enough to be read by the new ones. */

@@ -1,13 +1,14 @@
 // One kind of data source for all: queries go to /api/ds/query, variables ask the data source through its proxy.
 import {
-  DataSourceApi, type DataQueryRequest, type DataQueryResponse, type DataSourceInstanceSettings, type MetricFindValue,
+  DataSourceApi, type DataFrame, type DataQueryRequest, type DataQueryResponse, type DataSourceInstanceSettings, type MetricFindValue,
   type ScopedVars, type TimeRange,
 } from "@grafana/data";
 import { getTemplateSrv, toDataQueryResponse } from "@grafana/runtime";
 import type { DataQuery } from "@grafana/schema";
-import { from, type Observable } from "rxjs";
+import { of, Observable } from "rxjs";
 import { get, HttpError, send } from "./http";
 import { processEvents } from "./annotations";
+import { exemplarFrame } from "./exemplars";
 import { labelRequest, type LabelRequest } from "./variables";
 
 export interface ServerQuery extends DataQuery {
@@ -17,6 +18,10 @@ export interface ServerQuery extends DataQuery {
   legendFormat?: string;
   [more: string]: unknown;
 }
+/** What was sent for the newest requests, for the inspector: by request id. */
+export const sentQueries = new Map<string, { body: object; took: number }>();
+const KEPT = 100;
+
 interface Options { range?: TimeRange; scopedVars?: ScopedVars }
 
 /** Values of a variable inside a query: several become a regular expression, single ones are escaped for PromQL. */
@@ -37,18 +42,37 @@ export class ServerDataSource extends DataSourceApi<ServerQuery> {
     const abort = new AbortController();
     const asked = request.targets.filter((target) => !target.hide).map((target) => this.prepare(target, request));
     const body = { queries: asked, from: String(request.range.from.valueOf()), to: String(request.range.to.valueOf()) };
-    if (!asked.length) return from([{ data: [] }]);
-    return from(this.ask(body, asked, abort.signal));
+    if (!asked.length) return of({ data: [] });
+    const answer = this.ask(body, asked, request, abort.signal);
+    return new Observable((seen) => {
+      answer.then((one) => { seen.next(one); seen.complete(); }, (error: unknown) => seen.error(error));
+      return () => abort.abort();
+    });
   }
 
-  private async ask(body: object, asked: ServerQuery[], signal: AbortSignal): Promise<DataQueryResponse> {
+  private async ask(body: object, asked: ServerQuery[], request: DataQueryRequest, signal: AbortSignal): Promise<DataQueryResponse> {
+    const began = performance.now();
+    const dots = this.exemplars(asked, request, signal);
     try {
       const data = await send<never>("POST", "/api/ds/query", body, signal);
-      return toDataQueryResponse({ data } as never, asked);
+      remember(request.requestId, body, performance.now() - began);
+      const answer = toDataQueryResponse({ data } as never, asked);
+      return { ...answer, data: [...answer.data, ...(await dots)] };
     } catch (error) {
       if (!(error instanceof HttpError)) throw error;
       return { data: [], errors: [{ message: error.message, status: error.status }] };
     }
+  }
+
+  /** Dots for the queries that ask for them; without them the lines are drawn all the same. */
+  private async exemplars(asked: ServerQuery[], { range }: DataQueryRequest, signal: AbortSignal): Promise<DataFrame[]> {
+    const wanted = asked.filter((target) => target["exemplar"] && this.type === "prometheus" && target.expr);
+    const times = { __rate_interval: "5m", __interval: "1m", __range: "1h" };
+    const found = await Promise.all(wanted.map((target) => {
+      const expr = Object.entries(times).reduce((text, [name, value]) => text.replaceAll(`$${name}`, value).replaceAll(`\${${name}}`, value), target.expr!);
+      return exemplarFrame(this.settings, target.refId, expr, range.from.valueOf(), range.to.valueOf(), signal).catch(() => undefined);
+    }));
+    return found.filter((frame) => frame !== undefined);
   }
 
   private prepare(target: ServerQuery, request: DataQueryRequest): ServerQuery {
@@ -84,6 +108,12 @@ export class ServerDataSource extends DataSourceApi<ServerQuery> {
   override async testDatasource() {
     return get<{ status: string; message: string }>(`/api/datasources/uid/${this.uid}/health`);
   }
+}
+
+function remember(id: string, body: object, took: number): void {
+  sentQueries.delete(id);
+  sentQueries.set(id, { body, took });
+  if (sentQueries.size > KEPT) sentQueries.delete(sentQueries.keys().next().value!);
 }
 
 /** A variable's query: text, or the object that newer dashboards hold. */

@@ -2,13 +2,14 @@
 import type { DataSourceApi, DataSourceInstanceSettings, DataSourceRef, ScopedVars } from "@grafana/data";
 import { getTemplateSrv, type DataSourceSrv, type GetDataSourceListFilters } from "@grafana/runtime";
 import { ServerDataSource } from "./datasource";
+import { GRAFANA, GrafanaSource, grafanaSettings } from "./grafanaSource";
 import { get } from "./http";
 
 type Ref = DataSourceRef | string | null | undefined;
 
 class Sources implements DataSourceSrv {
   private settings: DataSourceInstanceSettings[] = [];
-  private made = new Map<string, ServerDataSource>();
+  private made = new Map<string, ServerDataSource | GrafanaSource>();
 
   async reload(): Promise<void> {
     this.settings = (await get<DataSourceInstanceSettings[]>("/api/datasources")).map((source) => ({
@@ -35,6 +36,7 @@ class Sources implements DataSourceSrv {
   getInstanceSettings(ref?: Ref, scopedVars?: ScopedVars): DataSourceInstanceSettings | undefined {
     const named = typeof ref === "string" ? ref : ref?.uid;
     const type = typeof ref === "object" ? ref?.type : undefined;
+    if (named === GRAFANA || named === "grafana" || type === "grafana") return grafanaSettings;
     const wanted = named?.includes("$") ? getTemplateSrv().replace(named, scopedVars) : named;
     if (!wanted || wanted === "default") {
       return this.settings.find((source) => (type ? source.type === type : source.isDefault)) ?? this.settings[0];
@@ -46,7 +48,7 @@ class Sources implements DataSourceSrv {
     const settings = this.getInstanceSettings(ref, scopedVars);
     if (!settings) throw new Error(`Data source ${typeof ref === "string" ? ref : ref?.uid} was not found on this server`);
     let found = this.made.get(settings.uid);
-    if (!found) this.made.set(settings.uid, (found = new ServerDataSource(settings)));
+    if (!found) this.made.set(settings.uid, (found = settings === grafanaSettings ? new GrafanaSource(settings) : new ServerDataSource(settings)));
     return found as unknown as DataSourceApi;
   }
 }
