@@ -18,10 +18,10 @@ from urllib.parse import urlsplit
 import cramjam
 import httpx
 
-from pytake.embedded.common.loki_push_pb import PushRequest
 from pytake.embedded.promtail.entry import Entry, settle_all
 from pytake.embedded.promtail.settings import Client as ClientSettings
 from pytake.embedded.promtail.settings import Tls
+from pytake.embedded.promtail.wire import push_request
 from pytake.telemetry import catalog_embedded as catalog
 
 log = logging.getLogger("promtail.client")
@@ -50,19 +50,7 @@ class Batch:
 
     def encode(self) -> bytes:
         """The push request, snappy-compressed protobuf."""
-        request = PushRequest()
-        for labels, entries in self.streams.items():
-            stream = request.streams.add(labels=labels)
-            add = stream.entries.add
-            for entry in entries:
-                seconds, nanos = divmod(entry.ts, 1_000_000_000)
-                made = add(line=entry.line)
-                stamp = made.timestamp
-                stamp.seconds, stamp.nanos = seconds, nanos
-                if entry.metadata:
-                    for name, value in entry.metadata:
-                        made.structured_metadata.add(name=name, value=value)
-        return bytes(cramjam.snappy.compress_raw(request.SerializeToString()))
+        return bytes(cramjam.snappy.compress_raw(push_request(self.streams)))
 
     def settle(self) -> None:
         """Tell the sources."""

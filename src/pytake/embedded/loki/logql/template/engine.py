@@ -8,7 +8,7 @@ from functools import lru_cache
 from typing import Any
 
 from pytake.embedded.loki.logql.errors import ParseError, TemplateError
-from pytake.embedded.loki.logql.template.functions import FUNCTIONS
+from pytake.embedded.loki.logql.template.functions import FUNCTIONS, Function
 from pytake.embedded.loki.logql.template.gotime import GoTime
 from pytake.embedded.loki.logql.template.lexer import Action, Tok, split
 from pytake.embedded.loki.logql.template.values import show, truth
@@ -40,9 +40,9 @@ class _Continue(Exception):  # noqa: N818 - control flow of range, never seen ou
 class Template:
     """A compiled template; `render` raises `TemplateError` where a function fails."""
 
-    def __init__(self, source: str) -> None:
+    def __init__(self, source: str, functions: Mapping[str, Function] = FUNCTIONS) -> None:
         self.source = source
-        parser = _Parser(split(source))
+        parser = _Parser(split(source), functions)
         self.fields = parser.fields
         """Names that the template reads as `.name` at top level."""
         self._steps, _ = parser.block(frozenset())
@@ -75,8 +75,9 @@ def _run(steps: Iterable[Step], context: Context, out: list[str]) -> None:
 
 
 class _Parser:
-    def __init__(self, parts: list[str | Action]) -> None:
+    def __init__(self, parts: list[str | Action], functions: Mapping[str, Function]) -> None:
         self.parts, self.at = parts, 0
+        self.functions = functions
         self.fields: set[str] = set()
         self.line = 1
         self.tokens: tuple[Tok, ...] = ()
@@ -230,7 +231,7 @@ class _Parser:
             return lambda context: GoTime(context.ts)
         if name in ("and", "or"):
             return _logic(name, args)
-        function = FUNCTIONS.get(name)
+        function = self.functions.get(name)
         if function is None:
             raise self.fail(f'function "{name}" not defined')
         try:
