@@ -10,7 +10,7 @@ import { LoginPage } from "./pages/LoginPage";
 import { SearchPage } from "./pages/SearchPage";
 
 const ExplorePage = lazy(() => import("./pages/explore/ExplorePage"));
-const AlertingPage = lazy(() => import("./pages/AlertingPage"));
+const AlertingPage = lazy(() => import("./pages/alerting/AlertingPage"));
 
 const styles = (theme: GrafanaTheme2) => ({
   app: css({ minHeight: "100vh", background: theme.colors.background.canvas, display: "flex", flexDirection: "column" }),
