@@ -1,5 +1,8 @@
 """Span metrics and the metrics API, compared with counting by hand."""
 
+from collections.abc import Callable
+from pathlib import Path
+
 import numpy as np
 import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
@@ -11,6 +14,7 @@ from pytake.embedded.jaeger.config import SpanMetricsOptions
 from pytake.embedded.jaeger.metricsquery import MetricsQuery
 from pytake.embedded.jaeger.spanmetrics import SpanMetrics
 from pytake.embedded.jaeger.store import Store
+from pytake.embedded.jaeger.tail_sampling import TailSampler
 from tests.unit.jaeger.build import NOW_US, body, ident, span
 
 LABELS = {
@@ -125,3 +129,42 @@ def test_family_in_jaegers_json(filled: Store) -> None:
     assert len(first["metricPoints"]) == 6
     assert first["metricPoints"][-1]["gaugeValue"]["doubleValue"] == pytest.approx(0.5)
     assert first["metricPoints"][-1]["timestamp"].endswith("Z")
+
+
+def _sampled(make_store: Callable[..., Store]) -> Store:
+    """A store that keeps the errors only: one span in five of 1,000."""
+    errors = {"name": "errors", "type": "status_code", "status_code": {"status_codes": ["ERROR"]}}
+    store = make_store(sampler=TailSampler({"decision_wait": "0s", "policies": [errors]}))
+    spans = [span(n, n, at_ms=n * 50, ms=10 if n % 5 else 100, error=n % 5 == 0) for n in range(1, 1001)]
+    store.append(body(*spans), len(spans))
+    return store
+
+
+def test_spans_that_the_tail_decision_left_out_are_counted(make_store: Callable[..., Store]) -> None:
+    query = _query(end_us=NOW_US + 50_000_000, lookback_us=0, step_us=60_000_000, rate_us=60_000_000)
+
+    def figures(store: Store) -> list[float]:
+        found = (
+            metricsquery.call_rates(store, query),
+            metricsquery.error_rates(store, query),
+            metricsquery.latencies(store, query, 0.5),
+        )
+        return [float(series["api",][-1]) for series in found]
+
+    store = _sampled(make_store)
+    store.settle(30)
+    before = figures(store)
+    assert before == [pytest.approx(1000 / 60), pytest.approx(0.2), pytest.approx(10, rel=0.1)]
+    store.flush()
+    assert store.figures()["segment_spans"] == 200
+    assert figures(store) == pytest.approx(before)
+    assert figures(make_store()) == pytest.approx(before)  # from disk
+
+
+def test_counts_are_deleted_with_their_time(make_store: Callable[..., Store], tmp_path: Path) -> None:
+    _sampled(make_store).flush()
+    assert list(tmp_path.glob("traces/left-out/*.parquet"))
+    store = make_store(retention_seconds=3600.0, clock=lambda: NOW_US / 1e6 + 4000)
+    assert store.enforce_retention() == 1
+    assert not list(tmp_path.glob("traces/left-out/*"))
+    assert metricsquery.call_rates(store, _query()) == {}

@@ -1,4 +1,6 @@
-"""``/api/metrics/*``: latencies, call and error rates of services from the stored spans, as Jaeger's monitor tab asks.
+"""``/api/metrics/*``: latencies, call and error rates of services, as Jaeger's monitor tab asks.
+
+They are computed from the stored spans and from the counts of those that the tail decision left out.
 
 Values are counted in steps and summed over the rate window by differences of running sums, so the cost does not depend
 on how much the windows overlap. Quantiles come from buckets that are 9 % apart.
@@ -13,10 +15,9 @@ import numpy as np
 
 from pytake.embedded.jaeger.columns import ERROR, Op
 from pytake.embedded.jaeger.index import Ints
+from pytake.embedded.jaeger.leftout import LEVELS, level_us, levels
 from pytake.embedded.jaeger.store import Store
 
-_PER_OCTAVE = 8
-_BUCKETS = 40 * _PER_OCTAVE
 MAX_POINTS = 11_000
 KINDS = {
     name: number for number, name in enumerate(("unspecified", "internal", "server", "client", "producer", "consumer"))
@@ -50,31 +51,56 @@ Key = tuple[str, ...]
 Counts = dict[Key, Any]
 
 
-def _rows(store: Store, query: MetricsQuery) -> Iterator[tuple[Key, Any, Ints, Any]]:
-    """``(key, step numbers, durations in µs, failed)`` of the spans of each part and key."""
+@dataclass(frozen=True, slots=True)
+class _Rows:
+    """Spans of one key: step, level of duration and outcome; a row stands for ``weight`` spans."""
+
+    step: Any
+    level: Any
+    failed: Any
+    weight: Any
+
+
+def _rows(store: Store, query: MetricsQuery) -> Iterator[tuple[Key, _Rows]]:
+    """The spans of each part and key."""
     first = query.end_us - query.lookback_us - query.steps_in_window * query.step_us
+    left_out = store.left_out.between(first, query.end_us)
     for part in store.parts():
-        if part.last_us <= first or part.first_us > query.end_us:
-            continue
-        keys = sorted({_key(op, query) for op in part.ops if op.service in query.services and op.kind in query.kinds})
-        if not keys:
+        if part.last_us <= first or part.first_us > query.end_us or not _keys(part.ops, query):
             continue
         try:
             index = part.load()
         except FileNotFoundError:  # the retention deleted it meanwhile
             continue
-        number = np.array([
-            keys.index(_key(op, query)) if op.service in query.services and op.kind in query.kinds else -1
-            for op in index.ops
-        ])  # fmt: skip
-        failed = np.array([op.status == ERROR for op in index.ops], bool)
-        start = index.start.astype(np.int64) + index.base
-        rows = np.flatnonzero((number[index.op] >= 0) & (start > first) & (start <= query.end_us))
-        steps = (start[rows] - first - 1) // query.step_us
-        which = number[index.op[rows]]
-        for at, key in enumerate(keys):
-            mine = which == at
-            yield key, steps[mine], index.duration[rows[mine]], failed[index.op[rows[mine]]]
+        start, one = index.start.astype(np.int64) + index.base, np.ones(len(index), np.int64)
+        yield from _by_key(query, index.ops, start, index.op, levels(index.duration), one)
+    for cells in left_out:
+        if _keys(cells.ops, query):
+            start = cells.second.astype(np.int64) * 1_000_000 + 500_000
+            yield from _by_key(query, cells.ops, start, cells.op, cells.level, cells.spans)
+
+
+def _by_key(
+    query: MetricsQuery, ops: list[Op], start: Any, op: Ints, level: Ints, weight: Ints
+) -> Iterator[tuple[Key, _Rows]]:
+    first = query.end_us - query.lookback_us - query.steps_in_window * query.step_us
+    keys = _keys(ops, query)
+    number = np.array([keys.index(_key(item, query)) if _wanted(item, query) else -1 for item in ops])
+    failed = np.array([item.status == ERROR for item in ops], bool)
+    rows = np.flatnonzero((number[op] >= 0) & (start > first) & (start <= query.end_us))
+    step, which = (start[rows] - first - 1) // query.step_us, number[op[rows]]
+    for at, key in enumerate(keys):
+        mine = which == at
+        own = rows[mine]
+        yield key, _Rows(step[mine], level[own].astype(np.int64), failed[op[own]], weight[own])
+
+
+def _wanted(op: Op, query: MetricsQuery) -> bool:
+    return op.service in query.services and op.kind in query.kinds
+
+
+def _keys(ops: list[Op], query: MetricsQuery) -> list[Key]:
+    return sorted({_key(op, query) for op in ops if _wanted(op, query)})
 
 
 def _key(op: Op, query: MetricsQuery) -> Key:
@@ -88,27 +114,26 @@ def _windows(counts: Any, query: MetricsQuery) -> Any:
     return (running[width:] - running[:-width])[: query.points]
 
 
-def _tally(store: Store, query: MetricsQuery, weigh: Callable[[Any, Ints, Any, int], Any]) -> Counts:
+def _tally(store: Store, query: MetricsQuery, weigh: Callable[[_Rows, int], Any]) -> Counts:
     size = query.points + query.steps_in_window
     out: Counts = {}
-    for key, steps, durations, failed in _rows(store, query):
-        tally = weigh(steps, durations, failed, size)
+    for key, rows in _rows(store, query):
+        tally = weigh(rows, size)
         out[key] = out[key] + tally if key in out else tally
     return out
 
 
-def _calls(steps: Any, _durations: Ints, _failed: Any, size: int) -> Any:
-    return np.bincount(steps, minlength=size)[:size].astype(float)
+def _calls(rows: _Rows, size: int) -> Any:
+    return np.bincount(rows.step, weights=rows.weight, minlength=size)[:size]
 
 
-def _errors(steps: Any, _durations: Ints, failed: Any, size: int) -> Any:
-    return np.bincount(steps, weights=failed, minlength=size)[:size]
+def _errors(rows: _Rows, size: int) -> Any:
+    return np.bincount(rows.step, weights=rows.failed * rows.weight, minlength=size)[:size]
 
 
-def _buckets(steps: Any, durations: Ints, _failed: Any, size: int) -> Any:
-    level = np.ceil(np.log2(np.maximum(durations, 1)) * _PER_OCTAVE).astype(np.int64).clip(0, _BUCKETS - 1)
-    cells = np.bincount(steps * _BUCKETS + level, minlength=size * _BUCKETS)
-    return cells[: size * _BUCKETS].reshape(size, _BUCKETS)
+def _levels(rows: _Rows, size: int) -> Any:
+    cells = np.bincount(rows.step * LEVELS + rows.level, weights=rows.weight, minlength=size * LEVELS)
+    return cells[: size * LEVELS].reshape(size, LEVELS)
 
 
 def call_rates(store: Store, query: MetricsQuery) -> dict[Key, Any]:
@@ -128,12 +153,12 @@ def error_rates(store: Store, query: MetricsQuery) -> dict[Key, Any]:
 def latencies(store: Store, query: MetricsQuery, quantile: float) -> dict[Key, Any]:
     """The quantile of durations in milliseconds; NaN where there was no call."""
     out = {}
-    for key, tally in _tally(store, query, _buckets).items():
+    for key, tally in _tally(store, query, _levels).items():
         cumulative = np.cumsum(_windows(tally, query), axis=1)
         total = cumulative[:, -1]
         rank = np.maximum(np.ceil(quantile * total), 1)
         level = (cumulative >= rank[:, None]).argmax(axis=1)
-        out[key] = np.where(total > 0, 2.0 ** ((level - 0.5) / _PER_OCTAVE) / 1000, np.nan)
+        out[key] = np.where(total > 0, level_us(level) / 1000, np.nan)
     return out
 
 

@@ -29,6 +29,7 @@ from pytake.embedded.jaeger.generation import (
     hold,
 )  # fmt: skip
 from pytake.embedded.jaeger.index import HotPart, arrange
+from pytake.embedded.jaeger.leftout import Cells, LeftOut, count
 from pytake.embedded.jaeger.segment import Segment, SegmentCache
 from pytake.embedded.jaeger.tail_sampling import TailSampler
 from pytake.telemetry.logging import get_logger
@@ -63,6 +64,7 @@ class Store:
         self._segments: list[Segment] = []
         self._operations: Counter[tuple[str, str, int]] = Counter()
         self._cache = SegmentCache(self.options.cache_bytes)
+        self.left_out = LeftOut(directory / "left-out")
         self._closing = False
         self._threads: list[threading.Thread] = []
         self._kept = self._dropped = 0
@@ -74,6 +76,7 @@ class Store:
         segments = self.directory / "segments"
         segments.mkdir(parents=True, exist_ok=True)
         self._held = hold(self.directory)
+        self.left_out.open()
         for found in segment.open_all(segments, self._cache):
             self._add_segment(found)
         written = {found.number for found in self._segments}
@@ -304,6 +307,7 @@ class Store:
             at = self._generations.index(generation)
             newer = [part.columns for later in self._generations[at + 1 :] for part in later.parts]
         written: Segment | None = None
+        dropped: Cells | None = None
         if generation.parts:
             columns = concat([part.columns for part in generation.parts])
             if self._sampler is not None:
@@ -311,7 +315,10 @@ class Store:
                 with self._lock:
                     self._kept += int(kept.sum())
                     self._dropped += int(len(kept) - kept.sum())
-                columns = columns if kept.all() else columns.take(np.flatnonzero(kept))
+                if not kept.all():
+                    dropped = count(columns, ~kept)
+                    self.left_out.write(generation.number, dropped)
+                    columns = columns.take(np.flatnonzero(kept))
             if len(columns):
                 columns, index = arrange(columns)
                 segments = self.directory / "segments"
@@ -321,6 +328,8 @@ class Store:
             self._generations.remove(generation)
             if written is not None:
                 self._add_segment(written)
+            if dropped is not None:
+                self.left_out.show(generation.number, dropped)
         generation.log.close()
         generation.log.path.unlink()
 
@@ -346,7 +355,7 @@ class Store:
         """Delete segments that are too old, and the oldest beyond the size; returns how many."""
         options, doomed = self.options, []
         with self._lock:
-            left = sum(found.size for found in self._segments)
+            left = sum(found.size for found in self._segments) + self.left_out.size
             limit = (self._clock() - options.retention_seconds) * 1e6 if options.retention_seconds else 0
             for found in list(self._segments):
                 if found.last_us < limit or 0 < options.retention_bytes < left:
@@ -357,6 +366,7 @@ class Store:
             self._operations += Counter()
         for found in doomed:
             found.delete()
+        self.left_out.forget(limit, max((found.number for found in doomed), default=0))
         return len(doomed)
 
     # --- reading -----------------------------------------------------------------------------------------------------
