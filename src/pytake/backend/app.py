@@ -19,6 +19,7 @@ from pytake.backend.limits import BodyLimit
 from pytake.backend.messages.endpoints import router as messages
 from pytake.backend.observability.checks import build_health
 from pytake.backend.observability.endpoints import router as observability
+from pytake.backend.observability.presets import preset_api
 from pytake.backend.outages import install_outages
 from pytake.backend.problems import ProblemDocument, install_problems
 from pytake.backend.queue.endpoints import router as queues
@@ -72,11 +73,13 @@ def _lifespan(settings: Settings, with_telemetry: bool) -> Any:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         telemetry = configure("pytake-api") if with_telemetry else None
+        preset_api()
         try:
             async with open_resources(settings, name="pytake-api") as resources:
                 app.state.resources = resources
                 app.state.hub = Hub(resources.redis)
                 app.state.health = build_health(resources)
+                app.state.health.keep_fresh()  # memory, disk and queue: no probe asks for them, alerts do
                 app.state.last_webhooks = LastWebhooks(resources)
                 work = (app.state.hub.run(), app.state.last_webhooks.run())
                 tasks = [asyncio.create_task(one) for one in work]

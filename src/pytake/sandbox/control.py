@@ -80,9 +80,9 @@ async def clear_faults(box: SandboxDep) -> dict[str, int]:
 
 @router.delete("/faults/{kind}")
 async def clear_fault(box: SandboxDep, kind: str) -> dict[str, int]:
-    """End the faults of one kind."""
+    """End the faults of one kind, or the one with that number."""
     try:
-        return {"cleared": await box.faults.clear(kind)}
+        return {"cleared": await (box.faults.end(int(kind)) if kind.isdigit() else box.faults.clear(kind))}
     except UnknownFault as exc:
         raise HTTPException(404, str(exc)) from exc
 

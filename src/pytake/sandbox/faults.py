@@ -75,6 +75,12 @@ class ExpiredToken(Fault):
     """The access token has expired: every Graph API call answers 401 with code 190."""
 
 
+class TokenExpiring(Fault):
+    """The access token works, and expires soon."""
+
+    days: float = Field(3.0, gt=0, le=60, description="Days that it has left.")
+
+
 class RateLimit(CallFault):
     """Calls are refused: 130429 (number), 131056 (pair) or 80007 (app); OpenAI answers 429 rate_limit_exceeded."""
 
@@ -168,6 +174,13 @@ class UnknownModel(Fault):
     ratio: float = Share
 
 
+class UnknownPricing(Fault):
+    """Status webhooks name a pricing category that no rate table knows."""
+
+    category: str = Field("category_of_tomorrow", max_length=80, description="The category in the webhooks.")
+    ratio: float = Share
+
+
 class CostSurge(Fault):
     """Answers use far more tokens."""
 
@@ -198,6 +211,7 @@ KINDS: dict[str, type[Fault]] = {
     "timeout": Timeout,
     "connection_reset": ConnectionReset,
     "expired_token": ExpiredToken,
+    "token_expiring": TokenExpiring,
     "rate_limit": RateLimit,
     "quota": Quota,
     "quality_drop": QualityDrop,
@@ -212,6 +226,7 @@ KINDS: dict[str, type[Fault]] = {
     "openai_outage": OpenaiOutage,
     "openai_latency": OpenaiLatency,
     "unknown_model": UnknownModel,
+    "unknown_pricing": UnknownPricing,
     "cost_surge": CostSurge,
     "poison_webhooks": PoisonWebhooks,
     "invalid_signatures": InvalidSignatures,
@@ -292,6 +307,13 @@ class Faults:
         for fault in gone:
             await self._end(fault.id)
         return len(gone)
+
+    async def end(self, number: int) -> int:
+        """End the fault with that id; returns how many ended (0 when it is over already)."""
+        found = number in self._active
+        if found:
+            await self._end(number)
+        return int(found)
 
     def active(self) -> list[ActiveFault]:
         """The faults in force, oldest first; those whose time is over are gone even before their timer fires."""

@@ -91,11 +91,14 @@ async def debug_token(box: SandboxDep, request: Request, input_token: str) -> Js
     await box.before_call(fl.Api.META, "debug_token", None)
     number = next((item for item in box.world.instances.values() if item.token == input_token), None)
     expired = number is not None and box.faults.first(fl.ExpiredToken, number.slug) is not None
+    ends = int(box.world.started) + TOKEN_DAYS * 86400
+    if number is not None and (soon := box.faults.first(fl.TokenExpiring, number.slug)) is not None:
+        ends = int(time.time() + soon.days * 86400)
     data: Json = {
         "app_id": "1234567890",
         "type": "SYSTEM_USER",
         "application": "PyTake sandbox",
-        "expires_at": int(time.time()) - 60 if expired else int(box.world.started) + TOKEN_DAYS * 86400,
+        "expires_at": int(time.time()) - 60 if expired else ends,
         "data_access_expires_at": int(box.world.started) + 90 * 86400,
         "is_valid": number is not None and not expired,
         "scopes": ["whatsapp_business_management", "whatsapp_business_messaging"],

@@ -87,6 +87,8 @@ class Lifecycle:
 
     def _pricing(self, sent: Sent) -> Json:
         """Per-message pricing: free inside the window (service, and utility since July 2025)."""
+        if strange := self._faults.first(fl.UnknownPricing, sent.instance):
+            return {"billable": True, "pricing_model": "PMP", "type": "regular", "category": strange.category}
         inside = self._world.in_window(sent.instance, sent.recipient, known_only=False)
         free = sent.template is None or (sent.category == "utility" and inside)
         return {

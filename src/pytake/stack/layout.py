@@ -68,6 +68,11 @@ class Stack:
         return (self.root / base) / self.environment
 
     @property
+    def disk(self) -> Path:
+        """Folder whose disk the backend's health check watches."""
+        return self.state
+
+    @property
     def logs(self) -> Path:
         """Log files of all components."""
         return self.state / "logs"

@@ -74,6 +74,7 @@ def backend_env(stack: Stack) -> dict[str, str]:
         "PYTAKE_API_HOST": "127.0.0.1",
         "PYTAKE_API_PORT": str(stack.port(8789)),
         "PYTAKE_WORKER_METRICS_PORT": str(stack.port(8790)),
+        "PYTAKE_DATA_DIR": stack.env.get("PYTAKE_DATA_DIR", str(stack.disk)),
         "PYTAKE_INSTANCES_FILE": str(instances_file(stack)),
     }
     if stack.settings.sandbox_plays_meta:

@@ -117,14 +117,15 @@ class HealthRegistry:
 
     async def report(self) -> HealthReport:
         """Return the state of everything, at most ``ttl`` seconds old."""
-        self._keep_fresh()
+        self.keep_fresh()
         return await self._report(tuple(self._checks.values()))
 
     async def ready(self) -> HealthReport:
         """Return the state of what a request needs."""
         return await self._report(tuple(c for c in self._checks.values() if c.ready))
 
-    def _keep_fresh(self) -> None:
+    def keep_fresh(self) -> None:
+        """Check everything from now on, so that ``dependency_up`` tells of what nobody asks for."""
         if self._refresh is not None and (self._refresher is None or self._refresher.done()):
             self._refresher = asyncio.create_task(self._check_for_ever(self._refresh), name="health-refresh")
 

@@ -4,6 +4,7 @@
 night must see tickets too) and, with a factor above one, every duration is divided (:mod:`~pytake.stack.drill.fast`).
 """
 
+import re
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,18 +15,23 @@ import yaml
 
 from pytake.stack.components import Group
 from pytake.stack.deploy import Progress, deploy
-from pytake.stack.drill.fast import scale_document
+from pytake.stack.drill.disks import unmount_below
+from pytake.stack.drill.fast import scale_document, scale_rules
 from pytake.stack.envfile import ensure_env_file, read_env
 from pytake.stack.layout import Stack, checkout
 from pytake.stack.settings import StackSettings
 from pytake.stack.supervisor import Supervisor
 
-OFFSET = 20_000
-NUMBERS = ("token", "blocked", "quality", "paced", "ours", "recipient", "silent", "plain")
+OFFSET = 14_400
+"""Below the ports that Linux gives to outgoing connections (32768 and up)."""
+NUMBERS = (
+    "plain", "token", "expiring", "blocked", "quality", "paced", "ours", "recipient", "silent", "late", "doubt",
+    "limited",
+)  # fmt: skip
 """Slugs of the drill's WhatsApp numbers: faults of one number leave the others alone."""
 
 SETTINGS = {
-    "PYTAKE_SANDBOX_RATE": "240",
+    "PYTAKE_SANDBOX_RATE": "120",
     "PYTAKE_SANDBOX_DAY_CURVE": "false",
     "PYTAKE_SANDBOX_SPEED": "20",
     "PYTAKE_SANDBOX_CUSTOMERS": "2000",
@@ -36,9 +42,13 @@ SETTINGS = {
     "PYTAKE_AI_BREAKER_SECONDS": "20",
     "PYTAKE_META_TIMEOUT": "10",
     "PYTAKE_AI_BUDGET_USD_PER_DAY": "1000",
-    "OTEL_TRACES_SAMPLER_ARG": "0.05",
+    "PYTAKE_WORKER_CONCURRENCY": "48",
+    "PYTAKE_IN_DOUBT_GRACE": "75",
+    "OTEL_TRACES_SAMPLER_ARG": "0.1",
 }
 _REAL = ("PYTAKE_INSTANCES_FILE", "PYTAKE_OPENAI_API_KEY", "PYTAKE_ONCALL_NUMBER", "PYTAKE_WITHOUT")
+_ADDRESS = re.compile(r"PYTAKE_(API|PROMETHEUS|ALERTMANAGER|GRAFANA|JAEGER|LOKI|RUNBOOKS|SANDBOX|ALERT_WEBHOOK)_URL")
+"""Addresses of the stack that the drill was called in; the drill's are its own."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +61,11 @@ class Arena(Stack):
         return self.state / "monitoring"
 
     @property
+    def disk(self) -> Path:
+        """The backend's data folder: a file system of its own can be put there."""
+        return self.state / "disk"
+
+    @property
     def source(self) -> Path:
         """The committed configuration."""
         return self.root / "monitoring"
@@ -61,14 +76,14 @@ def prepare(channels: Mapping[str, str], factor: float, without: str = "") -> Ar
     root = checkout()
     ensure_env_file(root / ".env")
     env = read_env(root / ".env")
-    for name in _REAL:
-        env.pop(name, None)
+    env = {name: value for name, value in env.items() if name not in _REAL and not _ADDRESS.fullmatch(name)}
     env |= {"PYTAKE_ENVIRONMENT": "drill", "PYTAKE_PORT_OFFSET": str(OFFSET), "PYTAKE_WITHOUT": without}
     env |= SETTINGS | dict(channels)
     settings = StackSettings.model_validate({name.lower(): value for name, value in env.items()})
     arena = Arena(root, settings, env)
     end(arena, keep=False)  # what an earlier drill kept for looking at is of no use to this one
     arena.make_folders()
+    arena.disk.mkdir()
     _numbers(arena)
     configure(arena, factor)
     return arena
@@ -81,11 +96,10 @@ def configure(arena: Arena, factor: float) -> None:
     _rewrite(
         arena.monitoring / "alertmanager" / "alertmanager.yml", lambda data: scale_document(_unmuted(data), factor)
     )
-    for path in [
-        arena.monitoring / "prometheus" / "prometheus.yml",
-        *(arena.monitoring / "prometheus" / "rules").glob("*.yml"),
-    ]:
-        _rewrite(path, lambda data: scale_document(data, factor))
+    _rewrite(arena.monitoring / "prometheus" / "prometheus.yml", lambda data: scale_document(data, factor))
+    for folder in ("prometheus/rules", "loki/rules"):
+        for path in (arena.monitoring / folder).rglob("*.yml"):
+            _rewrite(path, lambda data: scale_rules(data, factor))
 
 
 def _rewrite(path: Path, change: Any) -> None:
@@ -126,4 +140,5 @@ def end(arena: Arena, *, keep: bool) -> None:
     if supervisor.running:
         supervisor.shutdown()
     if not keep:
+        unmount_below(arena.state)
         shutil.rmtree(arena.state, ignore_errors=True)

@@ -61,6 +61,10 @@ class Inbox:
                 return item
         return None
 
+    def last(self, alert: str, channel: str) -> Notification | None:
+        """The newest arrival of ``alert`` at a channel, or ``None``."""
+        return next((item for item in reversed(self.all()) if (item.alert, item.channel) == (alert, channel)), None)
+
 
 @dataclass(frozen=True)
 class Channels:
@@ -69,7 +73,7 @@ class Channels:
     inbox: Inbox
     environment: dict[str, str]
     refuse: set[str]
-    """HTTP channels that answer 500 while they stand here."""
+    """Alerts whose messages Slack's receiver answers with 400 while they stand here."""
 
 
 @contextmanager
@@ -154,11 +158,12 @@ def _handler(inbox: Inbox, refuse: set[str]) -> type[BaseHTTPRequestHandler]:
             if channel not in {"slack", "oncall", "heartbeat"} or not 0 < length <= MAX_BODY:
                 self.send_error(404)
                 return
-            if channel in refuse:
-                self.send_error(500)
+            body = self.rfile.read(length)
+            if channel == "slack" and any(f": {alert}".encode() in body for alert in refuse):
+                self.send_error(400, explain="invalid_payload")
                 return
             try:
-                _take(inbox, channel, json.loads(self.rfile.read(length)))
+                _take(inbox, channel, json.loads(body))
             except (ValueError, KeyError, TypeError, AttributeError) as error:
                 self.send_error(400, explain=str(error))
                 return

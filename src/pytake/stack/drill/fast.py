@@ -30,6 +30,18 @@ SCALED_KEYS = frozenset(
 )  # fmt: skip
 
 
+BURN_MS, BURN_FACTOR = 30 * 60_000, 8
+"""Windows of error budgets from half an hour on are divided by so much more: a window of three days would outlast any
+drill even at a fifteenth. Their proportions to each other stay."""
+AGE_LIMITS = {
+    "QueueStuck": 300,
+    "PostgresLongTransaction": 300,
+    "WhatsAppWebhookDelayed": 300,
+    "WhatsAppDeliverySlow": 120,
+}
+"""Seconds of age that these alerts compare with: lengths of time like any `for`, and divided like one."""
+
+
 def milliseconds(duration: str) -> int:
     """Length of a Prometheus duration such as ``1h30m``; raises :class:`ValueError` where it is none."""
     if not _DURATION.fullmatch(duration):
@@ -54,6 +66,30 @@ def scale_expression(expression: str, factor: float) -> str:
         return _DURATION.sub(lambda part: scale_duration(part[0], factor), match[0])
 
     return _QUOTED_OR_RANGE.sub(replace, expression)
+
+
+def scale_rules(document: Any, factor: float) -> Any:
+    """A loaded rules file with its durations, the windows of error budgets and limits of age divided."""
+    if factor == 1:
+        return document
+    for group in document["groups"]:
+        budget = str(group["name"]).startswith("slo:")
+        for rule in group["rules"]:
+            if budget:
+                rule["expr"] = _shorter_burns(rule["expr"])
+            if limit := AGE_LIMITS.get(rule.get("alert", "")):
+                rule["expr"] = re.sub(rf"> {limit}\b", f"> {limit / factor:g}", rule["expr"])
+    return scale_document(document, factor)
+
+
+def _shorter_burns(expression: str) -> str:
+    def shorter(part: re.Match[str]) -> str:
+        length = milliseconds(part[0])
+        return f"{length // BURN_FACTOR}ms" if length >= BURN_MS else part[0]
+
+    return _QUOTED_OR_RANGE.sub(
+        lambda match: match[0] if match["quoted"] else _DURATION.sub(shorter, match[0]), expression
+    )
 
 
 def scale_document(document: Any, factor: float) -> Any:

@@ -1,20 +1,28 @@
-"""Running waves of scenarios and writing down each alert's course."""
+"""Running scenarios side by side, as far as they get along, and writing down each alert's course."""
 
-import contextlib
 import time
-from collections.abc import Callable, Iterable, Sequence
-from itertools import groupby
+from collections.abc import Callable, Mapping, Sequence
 
-from pytake.stack.drill.scenarios import SCENARIOS, Scenario
+import yaml
+
+from pytake.stack.drill.inhibition import Inhibition
+from pytake.stack.drill.not_provoked import NotProvoked
+from pytake.stack.drill.play import Play
+from pytake.stack.drill.scenario import SCENARIOS, Scenario
 from pytake.stack.drill.scene import Scene
 from pytake.stack.drill.watch import Course, Watcher
+from pytake.stack.drill.watchdog import watchdog
 
 LOOK_SECONDS = 0.5
 QUIET_SECONDS = 120
-DONE = "done:"
-"""Begins the report of a wave that is over."""
 RESOLVE_SECONDS = 1200
 """How long an alert may stay after its fault at production intervals: its widest window and a group interval."""
+BURN_SECONDS = 270
+"""Real seconds that the slowest error budget takes beyond that in a fast drill, counted from the last fault."""
+SHARED = frozenset({"HostHighCpu"})
+"""What other work on the host prolongs: such an alert may last until the drill's last fault is over."""
+AT_ONCE = 14
+"""Scenarios at the same time: more are too much for a small host."""
 
 Report = Callable[[Sequence[Course], str], None]
 
@@ -23,128 +31,124 @@ class UnknownAlert(ValueError):  # noqa: N818 (the name says what happened)
     """A name that is no alert of the rules, or one that no scenario provokes; the message says which and why."""
 
 
-def chosen(alerts: Sequence[str], known: dict[str, str], not_provoked: dict[str, str]) -> list[Scenario]:
+def chosen(
+    alerts: Sequence[str], known: Mapping[str, object], not_provoked: Mapping[str, NotProvoked]
+) -> list[Scenario]:
     """Scenarios that provoke ``alerts`` (all when empty). Raises :class:`UnknownAlert`."""
-    provoked = {name for item in SCENARIOS for name in (*item.alerts, *item.hidden)}
+    provoked = {name for item in SCENARIOS for name in item.every}
     for name in alerts:
         if name not in known:
-            raise UnknownAlert(f"{name} is no alert of monitoring/prometheus/rules")
+            raise UnknownAlert(f"{name} is no alert of monitoring/prometheus/rules or monitoring/loki/rules")
         if name not in provoked:
-            raise UnknownAlert(f"{name} is not provoked: {not_provoked.get(name, 'no scenario has it yet')}")
+            why = f"it {not_provoked[name].reason}" if name in not_provoked else "no scenario has it yet"
+            raise UnknownAlert(f"{name} is not provoked: {why}")
     if not alerts:
         return list(SCENARIOS)
-    return [item for item in SCENARIOS if set(alerts) & {*item.alerts, *item.hidden}]
+    left, found = set(alerts), []
+    for shown in (True, False):  # where it arrives rather than where it is hidden
+        for item in SCENARIOS:
+            names = {*item.alerts, *item.later} if shown else {*item.hidden}
+            if left & names:
+                found.append(item)
+                left -= names
+    return found
 
 
-def run(scene: Scene, scenarios: Iterable[Scenario], severities: dict[str, str], report: Report) -> list[Course]:
-    """Run the scenarios wave by wave; a failure of one does not stop the others."""
-    watcher = Watcher(scene.url("prometheus"), scene.inbox)
-    courses: list[Course] = []
+class Director:
+    """Decides which scenario starts when. They start in their order as soon as nothing speaks against it."""
+
+    def __init__(self, scene: Scene, scenarios: Sequence[Scenario], labels: Mapping[str, Mapping[str, str]]) -> None:
+        self._scene = scene
+        source = scene.arena.source / "alertmanager" / "alertmanager.yml"
+        self._inhibition = Inhibition(yaml.safe_load(source.read_text(encoding="utf-8")), labels)
+        self.plays = [Play(scene, item, lambda name: labels[name]["severity"]) for item in scenarios]
+        self.courses = [course for play in self.plays for course in play.courses]
+
+    @property
+    def present(self) -> list[Play]:
+        """Those whose fault is there."""
+        return [play for play in self.plays if play.present]
+
+    def start_what_can(self, states: Mapping[str, str]) -> None:
+        """Start what may start now."""
+        waiting: list[Play] = []
+        for play in (play for play in self.plays if not play.begun):
+            present = self.present
+            blocked = any(play.item.disturbs(other.item) for other in [*present, *waiting])
+            if not blocked and len(present) < AT_ONCE and not self._against(play, present, states):
+                play.start()
+            else:
+                waiting.append(play)
+
+    def _against(self, play: Play, present: Sequence[Play], states: Mapping[str, str]) -> bool:
+        """Whether an alert of it is still active or owed a message, is hidden now, or would hide another's."""
+        shown = play.item.alerts
+        if any(name in states for name in shown if name != "Watchdog") or self._owed(play):
+            return True
+        if any(self._inhibition.hides(name, own) for name in states for own in shown):
+            return True
+        others = [name for other in present if other.arriving for name in other.item.alerts]
+        return any(self._inhibition.hides(own, name) for own in play.item.every for name in others)
+
+    def _owed(self, play: Play) -> bool:
+        names = {*play.item.alerts, *play.item.later}
+        return any(course.alert in names and course.injected and not course.done for course in self.courses
+                   if course not in play.courses)  # fmt: skip
+
+    def judge_what_is_late(self) -> None:
+        """Courses whose time to resolve is over have failed; error budgets may wait for the last fault's end."""
+        now = time.time()
+        idle = not self.present and all(play.begun for play in self.plays)
+        last = max((course.removed for course in self.courses), default=0)
+        limit = self._scene.scaled(RESOLVE_SECONDS) + 60
+        for play in self.plays:
+            if play.present or not play.begun:
+                continue
+            for course in play.courses:
+                slow = "Burn" in course.alert or course.alert in SHARED
+                start, more = (last, BURN_SECONDS) if slow else (course.removed, 0)
+                if not course.done and (idle or not slow) and now > start + limit + more:
+                    course.fault = course.verdict()
+
+    @property
+    def done(self) -> bool:
+        """Whether every scenario has run and every course is done."""
+        return all(play.begun and not play.present for play in self.plays) and all(c.done for c in self.courses)
+
+    def stop(self) -> None:
+        """Remove what faults there are."""
+        self._scene.ended.set()
+        for play in self.plays:
+            play.join(60)
+
+
+def run(
+    scene: Scene, scenarios: Sequence[Scenario], labels: Mapping[str, Mapping[str, str]], report: Report
+) -> list[Course]:
+    """Run the scenarios; a failure of one does not stop the others."""
+    watcher = Watcher(scene.url("prometheus"), scene.url("loki"), scene.inbox)
+    last = [item for item in scenarios if item.name == "silent_watchdog"]
+    director = Director(scene, [item for item in scenarios if item not in last], labels)
     report([], "waiting for a quiet stack: what alarmed while it started must be over")
-    scene.wait(lambda: set(watcher.states()) == {"Watchdog"}, QUIET_SECONDS)
-    for wave, members in groupby(sorted(scenarios, key=lambda item: item.wave), key=lambda item: item.wave):
-        group = list(members)
-        if any(item.name == "silent_watchdog" for item in group):
-            courses.append(_watchdog(scene, group[0], report))
-            continue
-        rows = _wave(scene, watcher, group, severities, _numbered(report, wave))
-        courses += rows
-        report(rows, f"{DONE} wave {wave}")
+    scene.wait(lambda: set(watcher.states()) <= {"Watchdog"}, QUIET_SECONDS)
+    try:
+        while not director.done:
+            states = watcher.look(director.courses)
+            director.start_what_can(states)
+            director.judge_what_is_late()
+            report(director.courses, _text(director))
+            time.sleep(LOOK_SECONDS)
+        courses = director.courses
+        for item in last:
+            courses += watchdog(scene, watcher, item, labels, report)
+    finally:
+        director.stop()
+    report(courses, "done")
     return courses
 
 
-def _numbered(report: Report, wave: int) -> Report:
-    return lambda courses, text: report(courses, f"wave {wave}: {text}")
-
-
-def _wave(
-    scene: Scene, watcher: Watcher, group: Sequence[Scenario], severities: dict[str, str], report: Report
-) -> list[Course]:
-    courses = {item.name: _courses(item, severities) for item in group}
-    rows = [course for found in courses.values() for course in found]
-    with contextlib.ExitStack() as faults:
-        for item in group:
-            _inject(scene, item, courses[item.name], faults, report, rows)
-        limit = max(scene.scaled(item.detect) + item.settle for item in group) + 45
-        _follow(watcher, rows, lambda: all(c.arrived or c.fault for c in rows), limit, report, "fault is there")
-        report(rows, "removing the fault")
-        for course in rows:
-            course.removed = time.time()
-        _close(faults, rows)
-    for course in rows:
-        if not course.arrived and not course.fault:
-            missing = sorted(course.channels - course.notified.keys())
-            course.fault = "did not fire" if not course.firing else f"did not reach {', '.join(missing)}"
-    limit = scene.scaled(RESOLVE_SECONDS) + 60
-    _follow(watcher, rows, lambda: all(c.over or c.fault for c in rows), limit, report, "fault is gone")
-    for course in rows:
-        if not course.over and not course.fault:
-            course.fault = "did not resolve" if not course.resolved else "the channels were not told that it is over"
-    return rows
-
-
-def _courses(item: Scenario, severities: dict[str, str]) -> list[Course]:
-    shown = [Course(name, severities[name], item.name) for name in item.alerts]
-    return shown + [Course(name, severities[name], item.name, hidden=True) for name in item.hidden]
-
-
-def _inject(
-    scene: Scene, item: Scenario, courses: Sequence[Course], faults: contextlib.ExitStack, report: Report,
-    rows: Sequence[Course],
-) -> None:  # fmt: skip
-    report(rows, f"injecting: {item.what}")
-    for course in courses:
-        course.injected = time.time()
-    try:
-        faults.enter_context(item.inject(scene))
-    except Exception as error:
-        for course in courses:
-            course.fault = f"could not be injected: {type(error).__name__}: {error}"
-
-
-def _close(faults: contextlib.ExitStack, rows: Sequence[Course]) -> None:
-    try:
-        faults.close()
-    except Exception as error:
-        for course in rows:
-            course.fault = course.fault or f"a fault of this wave could not be removed: {type(error).__name__}: {error}"
-
-
-def _follow(
-    watcher: Watcher, rows: Sequence[Course], done: Callable[[], bool], seconds: float, report: Report, text: str
-) -> None:
-    deadline = time.monotonic() + seconds
-    while not done() and time.monotonic() < deadline:
-        watcher.look(rows)
-        report(rows, f"{text}, {max(0, deadline - time.monotonic()):.0f} s at most")
-        time.sleep(LOOK_SECONDS)
-    watcher.look(rows)
-
-
-def _watchdog(scene: Scene, item: Scenario, report: Report) -> Course:
-    """The watchdog is proven the other way round: its messages come, stop with the fault, and come again."""
-    course = Course("Watchdog", "none", item.name)
-
-    def beats(since: float) -> int:
-        return sum(note.channel == "heartbeat" and note.at > since for note in scene.inbox.all())
-
-    interval = scene.scaled(240) + scene.scaled(60)
-    report([course], "waiting for a heartbeat")
-    if not scene.wait(lambda: beats(0) > 0, 2 * interval + 30):
-        course.fault = "no heartbeat arrived"
-        return course
-    course.injected = time.time()
-    with item.inject(scene):
-        down = time.time()
-        report([course], "the heartbeat must stop")
-        scene.wait(lambda: False, 2 * interval)
-        if beats(down + 5):
-            course.fault = "heartbeats arrived although Alertmanager was down"
-        course.pending = course.firing = time.time()
-        course.notified["heartbeat"] = course.firing
-    course.removed = time.time()
-    if scene.wait(lambda: beats(course.removed) > 0, 2 * interval + 30):
-        course.resolved = course.told = time.time()
-    else:
-        course.fault = course.fault or "the heartbeat did not come back"
-    return course
+def _text(director: Director) -> str:
+    present = [play.item.name for play in director.present]
+    to_come = sum(not play.begun for play in director.plays)
+    left = sum(not course.done for course in director.courses)
+    return f"{left} alerts to follow, {to_come} faults to come, at work: {', '.join(present) or 'none'}"

@@ -1,0 +1,53 @@
+"""Loki and what it reads."""
+
+import resource
+import threading
+import time
+from collections.abc import Iterator
+
+from pytake.stack.drill.scenario import Part, scenario
+from pytake.stack.drill.scene import Scene
+
+WEEKS_AGO = 30 * 86400
+
+
+@scenario("a service writes errors", "LogErrorBurst", uses=(Part.LOKI,), detect=400)
+def error_burst(scene: Scene) -> Iterator[None]:
+    """Twenty lines of level error a second in a log file that Promtail reads."""
+    ended = threading.Event()
+
+    def write() -> None:
+        while not ended.wait(0.5):
+            for _ in range(10):
+                scene.write_log("pytake-drill", "error", "drill_error")
+
+    with scene.thread(write, ended):
+        yield
+
+
+@scenario("lines with a wrong clock", "LogLinesDropped", uses=(Part.LOKI,), detect=900)
+def old_lines(scene: Scene) -> Iterator[None]:
+    """Lines of last month are pushed to Loki, which takes none older than a week."""
+    ended = threading.Event()
+
+    def push() -> None:
+        while not ended.wait(0.5):
+            stamp = str(int((time.time() - WEEKS_AGO) * 1e9))
+            body = {"streams": [{"stream": {"job": "drill"}, "values": [[stamp, "an old line"]] * 10}]}
+            with scene.tolerated():
+                scene.http.post(f"{scene.url('loki')}/loki/api/v1/push", json=body)
+
+    with scene.thread(push, ended):
+        yield
+
+
+@scenario("Loki may write no file any longer", "LokiRequestErrors", breaks=(Part.LOKI,), detect=900)
+def full_loki(scene: Scene) -> Iterator[None]:
+    """A quota of no bytes a file; Promtail tries again until Loki takes its lines."""
+    pid = scene.pid("loki")
+    soft, hard = resource.prlimit(pid, resource.RLIMIT_FSIZE)
+    resource.prlimit(pid, resource.RLIMIT_FSIZE, (0, hard))
+    try:
+        yield
+    finally:
+        resource.prlimit(pid, resource.RLIMIT_FSIZE, (soft, hard))
