@@ -194,6 +194,16 @@ class Answering:
                 hand_over(conversation, answer.hand_over, effects, self.resources.publisher)
             session.add(_cost(question, answer, message_id, now()))
             await session.commit()
+        log.info(
+            "ai_answered",
+            whatsapp_instance=question.conversation.instance,
+            message_id=str(message_id) if message_id else None,
+            model=answer.model,
+            input_tokens=answer.usage.input,
+            output_tokens=answer.usage.output,
+            cost_usd=None if answer.usd is None else float(answer.usd),
+            handed_over=None if answer.hand_over is None else answer.hand_over.value,
+        )
         await effects.run()
 
 

@@ -13,6 +13,9 @@ from pytake.backend.ids import new_id
 from pytake.telemetry import catalog
 from pytake.telemetry.costs import message_cost
 from pytake.telemetry.labels import PriceCategory, PriceType, Spender
+from pytake.telemetry.logging import get_logger
+
+log = get_logger(__name__)
 
 
 def country_of(wa_id: str | None, user_id: str | None) -> str:
@@ -63,3 +66,17 @@ async def charge(session: AsyncSession, delivery: Delivery, message: Message, at
     else:
         amount = float(price)
         effects.count(lambda: catalog.WHATSAPP_COST.inc(amount, category=category, type=kind, whatsapp_instance=slug))
+        if amount:
+            effects.count(lambda: _note(message, category, kind, amount))
+
+
+def _note(message: Message, category: PriceCategory | PriceType, kind: PriceCategory | PriceType, usd: float) -> None:
+    log.info(
+        "message_charged",
+        whatsapp_instance=message.instance,
+        conversation_id=str(message.conversation_id),
+        message_id=str(message.id),
+        category=category.value,
+        type=kind.value,
+        cost_usd=usd,
+    )

@@ -13,6 +13,7 @@ from pytake.backend.messages.delivery import expire
 from pytake.backend.messages.sending import give_up_doubts
 from pytake.backend.observability.checks import build_worker_health
 from pytake.backend.observability.gauges import QUEUES, read_database, read_queues
+from pytake.backend.observability.presets import preset_worker
 from pytake.backend.queue.consumer import Consumer, ConsumerLimits
 from pytake.backend.queue.failures import is_outage
 from pytake.backend.queue.streams import Job
@@ -49,6 +50,7 @@ class Worker:
         self.name = name or f"{socket.gethostname()}-{os.getpid()}"
         settings = resources.settings
         self.ai = ai or AiClient(settings)
+        preset_worker(self.ai.model)
         self.pacer = Pacer(resources.redis, settings)
         self.work = ConversationWork(resources, Answering(resources, self.ai), self.pacer)
         limits = consumer_limits(settings)

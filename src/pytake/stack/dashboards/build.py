@@ -7,13 +7,13 @@ from typing import Any
 
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
 
-from pytake.stack.dashboards import ai, api, home, infrastructure, logs, slo, stack, whatsapp
+from pytake.stack.dashboards import ai, api, conversation, home, infrastructure, logs, slo, stack, whatsapp
 from pytake.stack.dashboards.parts import Board
 
 TARGET = Path("monitoring/grafana/dashboards")
 BOARDS: tuple[Board, ...] = (
     home.BOARD, api.BOARD, whatsapp.BOARD, infrastructure.BOARD, ai.BOARD, slo.BOARD, stack.BOARD, logs.BOARD,
-    logs.CONVERSATION,
+    conversation.BOARD,
 )  # fmt: skip
 
 

@@ -1,0 +1,16 @@
+"""Series that exist from the start at 0: the first event is then a rise, and a graph says "none", not "no data"."""
+
+from pytake.telemetry import catalog
+
+
+def preset_api() -> None:
+    """What the API counts over closed sets of labels."""
+    catalog.WS_MESSAGES.preset()
+    catalog.WS_CLOSED.preset()
+
+
+def preset_worker(model: str) -> None:
+    """What the worker counts over closed sets of labels; ``model`` is the one it asks."""
+    catalog.HANDOVERS.preset()
+    catalog.AI_REQUESTS.preset(model=model)
+    catalog.AI_RETRIES.preset(model=model)
