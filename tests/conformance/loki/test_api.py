@@ -1,7 +1,9 @@
 """The HTTP API: shapes of answers, parameters, errors with their codes and words."""
 
 import gzip
+import io
 import json
+import re
 import time
 import uuid
 import zlib
@@ -9,6 +11,7 @@ from typing import Any
 
 import cramjam
 import httpx
+import pyarrow.parquet as pq
 import pytest
 import yaml
 from websockets.exceptions import InvalidStatus
@@ -413,6 +416,64 @@ def test_delete_requests(api: Api, job: str) -> None:
     assert not [item for item in api.client.get(url).json() if job in item["query"]]
     assert api.client.post(url, params={"query": f'{{job="{job}"}}'}).status_code == 400
     assert api.client.post(url, params=span).status_code == 400
+
+
+# --- other forms of answers, deprecated paths, methods
+@pytest.mark.parametrize("kind", ["streams", "matrix", "vector"])
+def test_parquet(api: Api, data: Data, kind: str) -> None:
+    count = f"sum by (app) (count_over_time({data.select('web')}[1m]))"
+    query = data.select("web") if kind == "streams" else count
+    params: dict[str, Any] = {"query": query, "start": data.start, "end": data.end, "step": "60", "limit": 5000}
+    if kind == "vector":
+        params = {"query": query, "time": data.end}
+    answer = api.get("query" if kind == "vector" else "query_range", params, Accept="application/vnd.apache.parquet")
+    assert answer.status_code == 200
+    assert answer.headers["content-type"].startswith("application/vnd.apache.parquet")
+    table = pq.read_table(io.BytesIO(answer.content))
+    assert table.column_names == ["timestamp", "labels", "line" if kind == "streams" else "value"]
+    assert str(table.schema.field("timestamp").type).endswith("tz=UTC]")
+    assert dict(table["labels"][0].as_py())["app"] == "web"
+    if kind == "streams":
+        assert sorted(table["line"].to_pylist()) == sorted(row.line for row in data.rows if row.app == "web")
+    else:
+        assert table["value"][0].as_py() == 6
+
+
+def test_deprecated_paths(api: Api, data: Data, job: str) -> None:
+    span: dict[str, Any] = {"start": data.start, "end": data.end}
+    answer = api.get("/api/prom/query", {"query": data.select("web"), "limit": 3, **span}).json()
+    entries = [entry for stream in answer["streams"] for entry in stream["entries"]]
+    assert len(entries) == 3
+    assert all('app="web"' in stream["labels"] for stream in answer["streams"])
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z", entries[0]["ts"])
+    assert "app" in api.get("/api/prom/label", span).json()["values"]
+    assert "web" in api.get("/api/prom/label/app/values", span).json()["values"]
+    assert len(api.get("/api/prom/series", {"match[]": data.select("web"), **span}).json()["data"]) == 1
+    stamp = time.strftime("%Y-%m-%dT%H:%M:%S.123456Z", time.gmtime())
+    body = {"streams": [{"labels": f'{{job="{job}"}}', "entries": [{"ts": stamp, "line": "old form"}]}]}
+    assert api.client.post(f"{api.base}/api/prom/push", json=body).status_code == 204
+    wait_until(lambda: lines(api, job) == ["old form"], 10, "the line")
+
+
+@pytest.mark.parametrize("path", ["/loki/api/v1/push", "/api/prom/push", "/otlp/v1/logs"])
+def test_pushes_are_posts(api: Api, path: str) -> None:
+    assert api.get(path).status_code == 405
+
+
+def test_prepared_shutdown_is_noted(api: Api) -> None:
+    url = f"{api.base}/ingester/prepare_shutdown"
+    assert api.client.get(url).text.strip() == "unset"
+    assert api.client.post(url).status_code == 204
+    assert api.client.get(url).text.strip() == "set"
+    assert api.client.delete(url).status_code == 204
+    assert api.client.get(url).text.strip() == "unset"
+
+
+@pytest.mark.parametrize("mode", ["", "diffs", "defaults"])
+def test_modes_of_the_configuration(api: Api, mode: str) -> None:
+    answer = api.get("/config", {"mode": mode} if mode else {})
+    assert answer.status_code == 200
+    assert "limits_config" in yaml.safe_load(answer.text)
 
 
 # --- ruler

@@ -206,6 +206,17 @@ def test_a_stop_is_clean_and_keeps_everything(start: Callable[..., tuple[Process
     assert lines(again) == ["kept"]
 
 
+def test_shutdown_by_the_api_writes_and_ends(start: Callable[..., tuple[Process, Api]], tmp_path: Path) -> None:
+    process, api = start()
+    api.push([({"job": "k"}, [[time.time_ns(), "kept"]])])
+    assert api.client.post(f"{api.base}/ingester/shutdown", params={"terminate": "false"}).status_code == 204
+    assert list((tmp_path / "loki/pytake/segments").glob("*.parquet"))
+    assert api.client.post(f"{api.base}/ingester/shutdown").status_code == 204
+    wait_until(lambda: not process.running, 20, "the process to end")
+    _, again = start()
+    assert lines(again) == ["kept"]
+
+
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A disk of 12 MB (needs root and mount)."""

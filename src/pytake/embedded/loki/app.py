@@ -30,6 +30,9 @@ log = get_logger(__name__)
 Handler = Callable[[Request, str], Awaitable[Response]]
 _TENANT = re.compile(r"[A-Za-z0-9!\-_.*'()]{1,150}")
 VERSION = "3.7.6"
+PUSH_PATHS = ("/loki/api/v1/push", "/api/prom/push", "/otlp/v1/logs")
+METHODS = frozenset(["GET", "POST", "PUT", "DELETE", "HEAD"])
+TAIL_PATHS = ("/loki/api/v1/tail", "/api/prom/tail")
 
 
 class Loki:
@@ -51,15 +54,14 @@ class Loki:
         rules = RulesApi(self.ruler)
         self.tail = query.tail
         self.exact: dict[str, Handler] = {
-            "/loki/api/v1/push": self.push.loki,
-            "/api/prom/push": self.push.loki,
-            "/otlp/v1/logs": self.push.otlp,
+            **dict.fromkeys(PUSH_PATHS[:2], self.push.loki),
+            PUSH_PATHS[2]: self.push.otlp,
             "/loki/api/v1/query": query.instant,
             "/loki/api/v1/query_range": query.range,
-            "/api/prom/query": query.range,
+            "/api/prom/query": query.old_query,
             "/loki/api/v1/labels": query.labels,
             "/loki/api/v1/label": query.labels,
-            "/api/prom/label": query.labels,
+            "/api/prom/label": query.old_labels,
             "/loki/api/v1/series": query.series,
             "/api/prom/series": query.series,
             "/loki/api/v1/index/stats": query.index_stats,
@@ -91,10 +93,12 @@ class Loki:
             "/indexgateway/ring": admin.ring,
             "/memberlist": admin.ring,
             "/ingester/prepare_shutdown": admin.prepare_shutdown,
+            "/ingester/shutdown": admin.shutdown,
+            "/ingester/flush_shutdown": admin.shutdown,
         }
         self.patterns: list[tuple[re.Pattern[str], str, Handler]] = [
             (re.compile(r"/loki/api/v1/label/([^/]+)/values"), "loki_api_v1_label_name_values", query.label_values),
-            (re.compile(r"/api/prom/label/([^/]+)/values"), "api_prom_label_name_values", query.label_values),
+            (re.compile(r"/api/prom/label/([^/]+)/values"), "api_prom_label_name_values", query.old_labels),
             (
                 re.compile(r"/loki/api/v1/detected_field/([^/]+)/values"),
                 "loki_api_v1_detected_field_name_values",
@@ -205,8 +209,13 @@ class Application:
 
     async def _answer(self, request: Request, found: tuple[str, Handler, tuple[str, ...], bool] | None) -> Response:
         assert self.loki is not None
+        path, method = request.scope["path"], request.method
         if found is None:
+            if path in TAIL_PATHS:
+                return text("Bad Request: tail is a WebSocket, the request does not ask to upgrade\n", 400)
             return text("404 page not found\n", 404)
+        if (path in PUSH_PATHS and method != "POST") or method not in METHODS:
+            return text("405 method not allowed\n", 405)
         _, handler, request.path_args, needs_tenant = found
         try:
             tenant = self.loki.tenant(request) if needs_tenant else ""
@@ -222,7 +231,7 @@ class Application:
         await receive()
         request = Request({**scope, "method": "GET"}, receive)
         try:
-            if scope["path"] not in ("/loki/api/v1/tail", "/api/prom/tail"):
+            if scope["path"] not in TAIL_PATHS:
                 raise RequestError(404, "404 page not found")
             await self.loki.tail(request, self.loki.tenant(request), send)
         except RequestError as error:

@@ -1,15 +1,20 @@
 """Endpoints of the server itself: readiness, metrics, configuration, flush, deletes."""
 
 import asyncio
+import os
+import signal
 import time
+from dataclasses import asdict
+from typing import Any
 
 import orjson
+import yaml
 
 from pytake.embedded.loki.api.http import Request, Response, text
 from pytake.embedded.loki.api.params import one, parse_time
 from pytake.embedded.loki.errors import RequestError
 from pytake.embedded.loki.ruler.ruler import Ruler
-from pytake.embedded.loki.settings import Settings
+from pytake.embedded.loki.settings import Limits, Settings
 from pytake.embedded.loki.store.deletes import Deletes
 from pytake.embedded.loki.store.store import Store
 from pytake.telemetry import catalog_embedded as catalog
@@ -20,12 +25,17 @@ SERVICES = (
 )  # fmt: skip
 
 
+def _plain(limits: Limits) -> dict[str, Any]:
+    return {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(limits).items()}
+
+
 class Admin:
     """What an operator and Prometheus ask."""
 
     def __init__(self, settings: Settings, store: Store, deletes: Deletes, ruler: Ruler, version: str) -> None:
         self._settings, self._store, self._deletes, self._ruler = settings, store, deletes, ruler
         self._version = version
+        self._prepared = False
 
     async def ready(self, request: Request, tenant: str) -> Response:
         """``/ready``: 503 while rows cannot be written."""
@@ -50,7 +60,16 @@ class Admin:
         return Response(200, await asyncio.to_thread(render, openmetrics), kind)
 
     async def config(self, request: Request, tenant: str) -> Response:
-        """``/config``: the configuration as it was read."""
+        """``/config``: the configuration as it was read; ``mode=defaults`` the defaults of what it steers."""
+        mode = one(await request.params(), "mode")
+        if mode == "defaults":
+            return text(yaml.safe_dump({"limits_config": _plain(Limits())}, sort_keys=False))
+        if mode == "diffs":
+            given, usual = _plain(self._settings.limits), _plain(Limits())
+            changed = {name: value for name, value in given.items() if value != usual[name]}
+            return text(yaml.safe_dump({"limits_config": changed}, sort_keys=False))
+        if mode:
+            raise RequestError(400, f"unknown mode {mode!r}: defaults, diffs or none")
         return text(self._settings.raw)
 
     async def services(self, request: Request, tenant: str) -> Response:
@@ -70,8 +89,20 @@ class Admin:
         return Response(204)
 
     async def prepare_shutdown(self, request: Request, tenant: str) -> Response:
-        """A stop always writes what is in memory."""
-        return text("set\n") if request.method == "GET" else Response(204)
+        """``/ingester/prepare_shutdown``: noted and shown; a stop always writes what is in memory."""
+        if request.method in ("POST", "DELETE"):
+            self._prepared = request.method == "POST"
+            return Response(204)
+        return text("set\n" if self._prepared else "unset\n")
+
+    async def shutdown(self, request: Request, tenant: str) -> Response:
+        """``/ingester/shutdown``: write what is in memory, then end the process unless ``terminate=false``."""
+        params = await request.params()
+        if one(params, "flush", "true").lower() != "false" and not await asyncio.to_thread(self._store.flush):
+            raise RequestError(500, f"not flushed: {self._store.flush_error or 'still being written'}")
+        if one(params, "terminate", "true").lower() != "false":
+            asyncio.get_running_loop().call_later(0.1, os.kill, os.getpid(), signal.SIGTERM)
+        return Response(204)
 
     async def log_level(self, request: Request, tenant: str) -> Response:
         """``/log_level``: shows the level; it is set at the start."""

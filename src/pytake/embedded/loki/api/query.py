@@ -9,6 +9,7 @@ from urllib.parse import unquote
 import orjson
 
 from pytake.embedded.loki import logql
+from pytake.embedded.loki.api import legacy, parquet
 from pytake.embedded.loki.api.http import Request, Response, Send, success
 from pytake.embedded.loki.api.params import (
     SECOND,
@@ -58,7 +59,15 @@ class QueryApi:
         forward(params)
         parse_limit(params, 100, self._most(tuple(tenant.split("|"))))
         job = self._job(request, params, tenant, "instant")
-        return Response(body=await self._run(request, job, lambda j: self._queries.instant_query(j, job.text, at)))
+        body = await self._run(request, job, lambda j: self._queries.instant_query(j, job.text, at))
+        return await self._form(request, Response(body=body))
+
+    @staticmethod
+    async def _form(request: Request, answer: Response) -> Response:
+        """The answer in the form that the client accepts."""
+        if parquet.CONTENT_TYPE not in request.header("accept"):
+            return answer
+        return await asyncio.to_thread(parquet.parquet, answer)
 
     async def range(self, request: Request, tenant: str) -> Response:
         """``query_range``."""
@@ -67,11 +76,19 @@ class QueryApi:
         limit = parse_limit(params, 100, self._most(tuple(tenant.split("|"))))
         job = self._job(request, params, tenant, "range")
         categorize = _CATEGORIZE in request.header("x-loki-response-encoding-flags")
-        return Response(
-            body=await self._run(
-                request, job, lambda j: self._queries.range_query(j, ask, limit, categorize=categorize)
-            )
-        )
+        body = await self._run(request, job, lambda j: self._queries.range_query(j, ask, limit, categorize=categorize))
+        return await self._form(request, Response(body=body))
+
+    async def old_query(self, request: Request, tenant: str) -> Response:
+        """``/api/prom/query``: a range query of lines, in the old shape."""
+        if parquet.CONTENT_TYPE in request.header("accept"):
+            raise RequestError(400, "/api/prom/query has no Parquet form, use /loki/api/v1/query_range")
+        return legacy.streams(await self.range(request, tenant))
+
+    async def old_labels(self, request: Request, tenant: str) -> Response:
+        """``/api/prom/label`` and ``/api/prom/label/<name>/values``, in the old shape."""
+        answer = await (self.label_values if request.path_args else self.labels)(request, tenant)
+        return legacy.label_list(answer)
 
     async def labels(self, request: Request, tenant: str) -> Response:
         """``labels``."""

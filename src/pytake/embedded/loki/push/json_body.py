@@ -1,4 +1,7 @@
-"""Push bodies in JSON: ``{"streams": [{"stream": {...}, "values": [["<ns>", "<line>", {metadata}]]}]}``."""
+"""Push bodies in JSON: ``{"streams": [{"stream": {...}, "values": [["<ns>", "<line>", {metadata}]]}]}``.
+
+Clients from before Loki 1.0 send a stream as ``{"labels": "{a=\\"b\\"}", "entries": [{"ts": "...", "line": "..."}]}``.
+"""
 
 import json
 from typing import Any
@@ -6,8 +9,10 @@ from typing import Any
 import orjson
 import pyarrow as pa
 
+from pytake.embedded.loki.api.params import parse_time
 from pytake.embedded.loki.batch import Array, StreamRows
 from pytake.embedded.loki.errors import RequestError
+from pytake.embedded.loki.labels import parse_labels
 
 
 def _load(body: bytes) -> Any:
@@ -53,8 +58,22 @@ def _columns(values: list[Any]) -> tuple[tuple[Any, ...], tuple[Any, ...], tuple
     return stamps, lines, meta
 
 
+def _current(stream: dict[str, Any]) -> tuple[Any, Any]:
+    """Labels and values of a stream, whichever of the two forms it has."""
+    if "labels" not in stream or "stream" in stream:
+        return stream.get("stream"), stream.get("values")
+    entries = stream.get("entries") or []
+    if not isinstance(stream["labels"], str) or not isinstance(entries, list):
+        raise RequestError(400, "loghttp.PushRequest: expected labels as text and entries as an array")
+    if not all(isinstance(entry, dict) for entry in entries):
+        raise RequestError(400, "loghttp.PushRequest: entries: expected objects with ts and line")
+    times = (entry.get("ts", entry.get("timestamp")) for entry in entries)
+    values = [[str(parse_time(str(at))), entry.get("line")] for at, entry in zip(times, entries, strict=True)]
+    return parse_labels(stream["labels"]), values
+
+
 def _rows(stream: Any) -> StreamRows | None:
-    labels, values = stream.get("stream"), stream.get("values")
+    labels, values = _current(stream)
     if not isinstance(labels, dict) or not all(isinstance(value, str) for value in labels.values()):
         raise RequestError(400, "loghttp.PushRequest: stream: expected an object of strings")
     if not isinstance(values, list):
