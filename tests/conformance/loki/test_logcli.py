@@ -1,8 +1,8 @@
 """The HTTP calls that logcli makes, one by one; logcli itself is in no package index that this project uses.
 
-Paths, parameters and headers as its documentation and its ``--help`` describe the commands: query (with batches and
 Paths, parameters and headers as its documentation and ``--help`` describe the commands: query (in batches and with
 ``--parallel-duration``), instant-query, labels, series, stats, volume, volume_range, detected-fields, delete, tail.
+"""
 
 import json
 import time
