@@ -158,7 +158,7 @@ JAEGER_SPAN_DURATION = histogram(
 )  # fmt: skip
 
 # --- Grafana ------------------------------------------------------------------------------------------------------
-GRAFANA_HANDLERS = lb.Bounded(limit=120, pattern=r"/[\w/{}:.\-]{0,100}")
+GRAFANA_HANDLERS = lb.Bounded(limit=160, pattern=r"/[\w/{}:.\-]{0,100}")
 GRAFANA_REQUEST_SECONDS = histogram(
     "grafana_http_request_duration_seconds", "Duration of requests to Grafana's API.",
     labels={"handler": GRAFANA_HANDLERS, "method": lb.Method, "status_code": lb.STATUS_CODES}, budget=400,

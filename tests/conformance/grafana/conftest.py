@@ -1,4 +1,8 @@
-"""An embedded Grafana (or ``GRAFANA_URL``) over the committed provisioning, with data sources that only note."""
+"""An embedded Grafana over the committed provisioning, with data sources that only note what they are asked.
+
+``GRAFANA_URL`` names another one to be tried (the real one, say), ``GRAFANA_ADMIN`` its login:password; tests that need
+the noting sources or speak of the embedded one alone are skipped there.
+"""
 
 import contextlib
 import json
@@ -19,7 +23,8 @@ from tests.support.ports import free_port
 from tests.support.processes import Process
 from tests.support.waiting import wait_until
 
-ADMIN = ("admin", "admin123")
+GIVEN = os.environ.get("GRAFANA_URL", "").rstrip("/")
+ADMIN = tuple(os.environ.get("GRAFANA_ADMIN", "admin:admin123").split(":", 1))
 
 
 class NotingSource:
@@ -65,6 +70,8 @@ class NotingSource:
 
 @pytest.fixture(scope="session")
 def source() -> Iterator[NotingSource]:
+    if GIVEN:
+        pytest.skip("the data sources of GRAFANA_URL are its own")
     made = NotingSource()
     yield made
     made.close()
@@ -78,10 +85,17 @@ def fresh(source: NotingSource) -> NotingSource:
 
 
 @pytest.fixture(scope="session")
-def grafana(source: NotingSource, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    if given := os.environ.get("GRAFANA_URL"):
-        yield given.rstrip("/")
+def embedded() -> None:
+    if GIVEN:
+        pytest.skip("speaks of the embedded Grafana alone")
+
+
+@pytest.fixture(scope="session")
+def grafana(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    if GIVEN:
+        yield GIVEN
         return
+    source: NotingSource = request.getfixturevalue("source")
     folder, port = tmp_path_factory.mktemp("grafana"), free_port()
     names = ("PROMETHEUS", "LOKI", "JAEGER", "ALERTMANAGER")
     env = {

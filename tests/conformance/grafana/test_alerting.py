@@ -85,7 +85,7 @@ def test_the_history_of_an_alert(admin, fresh):
     assert fresh.asked[-1][2]["step"] == ["15"]
 
 
-def test_contact_points_and_what_grafana_does_not_keep_here(admin):
+def test_contact_points_and_what_grafana_does_not_keep_here(embedded, admin):
     assert isinstance(admin.get("/api/v1/provisioning/contact-points").json(), list)
     assert admin.get("/api/v1/provisioning/alert-rules").json() == []
     assert admin.post("/api/v1/provisioning/contact-points", json={}).status_code == 403

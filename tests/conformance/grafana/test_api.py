@@ -271,7 +271,7 @@ def test_grafana_client_works_unchanged(grafana):
     assert api.user.get_actual_user()["login"] == "admin"
 
 
-def test_errors_name_what_is_not_there(admin):
+def test_errors_name_what_is_not_there(embedded, admin):
     assert "not part of the embedded Grafana" in admin.get("/api/nothing").json()["message"]
     assert admin.post("/api/dashboards/db", content=b"{").status_code == 400
     assert admin.post("/api/datasources", json={}).status_code == 403

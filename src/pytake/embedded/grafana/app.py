@@ -19,6 +19,7 @@ from pytake.embedded.grafana.api import (
     dashboards,
     folders,
     importing,
+    organisation,
     preferences,
     rendering,
     sources,
@@ -40,6 +41,31 @@ API: tuple[Rows, ...] = (
     ("/api/user/preferences", preferences.of_user, ("GET", "PUT", "PATCH"), {}),
     ("/api/user/stars", preferences.stars, GET, {}),
     ("/api/user/stars/dashboard/uid/{uid}", preferences.star, ("POST", "DELETE"), {}),
+    ("/api/user/orgs", organisation.own_organisations, GET, {}),
+    ("/api/orgs", organisation.organisations, BOTH, {"role": "Admin"}),
+    ("/api/orgs/{id:int}", organisation.organisation, GET, {"role": "Admin"}),
+    ("/api/orgs/name/{name}", organisation.organisation, GET, {"role": "Admin"}),
+    ("/api/users/lookup", organisation.user, GET, {"role": "Admin"}),
+    ("/api/users/{id:int}", organisation.user, GET, {"role": "Admin"}),
+    ("/api/users/{id:int}/orgs", organisation.user_organisations, GET, {"role": "Admin"}),
+    ("/api/admin/stats", organisation.stats, GET, {"role": "Admin"}),
+    ("/api/teams/search", organisation.teams, GET, {}),
+    ("/api/teams", organisation.refused, ("POST",), {"role": "Admin"}),
+    ("/api/library-elements", organisation.library, GET, {}),
+    ("/api/library-elements", organisation.refused, ("POST",), {"role": "Editor"}),
+    ("/api/dashboard/snapshots", organisation.nothing, GET, {}),
+    ("/api/snapshots", organisation.refused, ("POST",), {"role": "Editor"}),
+    ("/api/auth/keys", organisation.nothing, GET, {"role": "Admin"}),
+    ("/api/alert-notifications", organisation.nothing, GET, {}),
+    ("/api/alert-notifications/lookup", organisation.nothing, GET, {}),
+    ("/api/playlists", organisation.nothing, GET, {}),
+    ("/api/plugins", organisation.plugins, GET, {}),
+    ("/api/plugins/{id}/settings", organisation.plugin, GET, {}),
+    ("/api/plugins/{id}/health", organisation.plugin, GET, {}),
+    ("/api/folders/{folder}/permissions", organisation.permissions, BOTH, {}),
+    ("/api/dashboards/uid/{uid}/permissions", organisation.permissions, BOTH, {}),
+    ("/api/dashboards/id/{id:int}/versions", dashboards.versions, GET, {}),
+    ("/api/dashboards/id/{id:int}/versions/{version:int}", dashboards.versions, GET, {}),
     ("/api/org", access.organisation, GET, {}),
     ("/api/org/preferences", preferences.of_organisation, ("GET", "PUT", "PATCH"), {}),
     ("/api/org/users", access.organisation_users, GET, {"role": "Admin"}),
@@ -118,7 +144,7 @@ def build(server: Server) -> ASGIApp:
         finally:
             await server.close()
 
-    return _SecurityHeaders(GZipMiddleware(Starlette(routes=routes, lifespan=lifespan), 1000, compresslevel=4))
+    return _Outside(GZipMiddleware(Starlette(routes=routes, lifespan=lifespan), 1000, compresslevel=4))
 
 
 async def _metrics(request: Request) -> Response:
@@ -132,8 +158,8 @@ async def _unknown(request: Request) -> Response:
     )
 
 
-class _SecurityHeaders:
-    """Headers that every answer carries."""
+class _Outside:
+    """Headers that every answer carries; addresses of the API with a slash at their end are those without."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -151,4 +177,6 @@ class _SecurityHeaders:
                 headers.setdefault("cache-control", "no-store")
             await send(message)
 
+        if scope["type"] == "http" and scope["path"].startswith("/api/"):
+            scope["path"] = scope["path"].rstrip("/")
         await self._app(scope, receive, add if scope["type"] == "http" else send)

@@ -58,7 +58,7 @@ async def me(_server: Server, _request: Request, who: Principal) -> Any:
             "isGrafanaAdmin": False,
             "theme": "",
         }
-    return _user(who.user) | {"orgRole": who.role, "mustChangePassword": bool(who.user["must_change"])}
+    return user_of(who.user) | {"orgRole": who.role, "mustChangePassword": bool(who.user["must_change"])}
 
 
 async def my_password(server: Server, request: Request, who: Principal) -> Any:
@@ -75,7 +75,8 @@ async def my_password(server: Server, request: Request, who: Principal) -> Any:
     return {"message": "User password changed"}
 
 
-def _user(row: Row) -> dict[str, Any]:
+def user_of(row: Row) -> dict[str, Any]:
+    """A person as the user API shows one; never with the password."""
     return {
         "id": row["id"],
         "uid": f"u{row['id']}",
@@ -102,13 +103,13 @@ async def organisation(_server: Server, _request: Request, _who: Principal) -> A
 async def organisation_users(server: Server, _request: Request, _who: Principal) -> Any:
     """``GET /api/org/users``."""
     rows = server.store.all("SELECT * FROM users ORDER BY id")
-    return [_user(row) | {"userId": row["id"], "role": row["role"]} for row in rows]
+    return [user_of(row) | {"userId": row["id"], "role": row["role"]} for row in rows]
 
 
 async def users(server: Server, _request: Request, who: Principal) -> Any:
     """``GET /api/users``."""
     who.need_admin()
-    return [_user(row) for row in server.store.all("SELECT * FROM users ORDER BY id")]
+    return [user_of(row) for row in server.store.all("SELECT * FROM users ORDER BY id")]
 
 
 async def create_user(server: Server, request: Request, who: Principal) -> Any:

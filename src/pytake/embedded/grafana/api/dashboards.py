@@ -8,7 +8,7 @@ from typing import Any
 
 from starlette.requests import Request
 
-from pytake.embedded.grafana.api.folders import folders_of, number_of
+from pytake.embedded.grafana.api.folders import folder_of, folders_of, number_of
 from pytake.embedded.grafana.api.preferences import effective, exists, starred
 from pytake.embedded.grafana.errors import ApiError, not_found
 from pytake.embedded.grafana.identity import Principal
@@ -39,7 +39,7 @@ def _meta(
         "canDelete": may,
         "folderUid": folder_uid,
         "folderTitle": folder or "General",
-        "folderId": 0,
+        "folderId": number_of(folder_uid) if folder_uid else 0,
         "folderUrl": f"/dashboards/f/{folder_uid}" if folder_uid else "",
         "isStarred": uid in starred(server, who),
         "isFolder": False,
@@ -146,7 +146,7 @@ async def save(server: Server, request: Request, who: Principal) -> Any:
         server,
         dashboard,
         who.login,
-        folder=str(data.get("folderUid") or ""),
+        folder=folder_of(server, data),
         overwrite=bool(data.get("overwrite")),
         message=str(data.get("message") or ""),
     )
@@ -196,27 +196,63 @@ def _version_of(dashboard: dict[str, Any]) -> int:
 
 
 async def versions(server: Server, request: Request, _who: Principal) -> Any:
-    """``GET /api/dashboards/uid/:uid/versions``, ``…/versions/:version``, ``POST …/restore``."""
-    uid = request.path_params["uid"]
+    """``GET /api/dashboards/uid/:uid/versions``, ``…/versions/:version``; by the old number it is a plain list."""
+    uid = uid_of(server, request)
     if (version := request.path_params.get("version")) is not None:
         row = server.store.one("SELECT * FROM versions WHERE uid = ? AND version = ?", uid, int(version))
+        item = server.dashboards.all().get(uid)
+        if row is None and item and int(version) == 1:
+            return {**_version(_first(item), number_of(uid)), "data": item.data}
         if row is None:
             raise not_found("Dashboard version")
-        return {**_version(row), "data": json.loads(row["data"])}
+        return {**_version(row, _number(server, uid)), "data": json.loads(row["data"])}
     rows = server.store.all(
         "SELECT * FROM versions WHERE uid = ? ORDER BY version DESC LIMIT ? OFFSET ?",
         uid,
         whole(request, "limit", 1000, most=1000),
         whole(request, "start", 0),
     )
-    if not rows and not exists(server, uid):
+    if not rows and (item := server.dashboards.all().get(uid)):
+        rows = [_first(item)]
+    if not rows:
         raise not_found("Dashboard")
-    return {"continueToken": "", "versions": [_version(row) for row in rows]}
+    listed = [_version(row, _number(server, uid)) for row in rows]
+    return listed if "id" in request.path_params else {"continueToken": "", "versions": listed}
 
 
-def _version(row: Row) -> dict[str, Any]:
+def uid_of(server: Server, request: Request) -> str:
+    """The uid in the address; old clients give a number instead."""
+    if uid := request.path_params.get("uid"):
+        return str(uid)
+    number = int(request.path_params["id"])
+    row = server.store.one("SELECT uid FROM dashboards WHERE id = ?", number)
+    found = row["uid"] if row else next((u for u in server.dashboards.all() if number_of(u) == number), None)
+    if found is None:
+        raise not_found("Dashboard")
+    return str(found)
+
+
+def _first(item: Provisioned) -> Row:
+    """The one version that a dashboard from a file has."""
+    return {
+        "uid": item.uid,
+        "version": 1,
+        "message": f"provisioned from {item.path.name}",
+        "created": item.mtime,
+        "created_by": "provisioning",
+    }
+
+
+def _number(server: Server, uid: str) -> int:
+    row = server.store.one("SELECT id FROM dashboards WHERE uid = ?", uid)
+    return int(row["id"]) if row else number_of(uid)
+
+
+def _version(row: Row, number: int) -> dict[str, Any]:
     return {
         "id": row["version"],
+        "dashboardId": number,
+        "restoredFrom": 0,
         "uid": row["uid"],
         "version": row["version"],
         "parentVersion": row["version"] - 1,
@@ -250,7 +286,7 @@ async def search(server: Server, request: Request, who: Principal) -> Any:
     if kind != "dash-db" and not tags and not uids and not wanted and not only_mine:
         found += [_hit(uid, title, "dash-folder", [], "", "") for uid, title in folders.items()]
     if kind != "dash-folder":
-        for uid, title, own, folder in _all(server):
+        for uid, title, own, folder in everything(server):
             if tags <= set(own) and (not uids or uid in uids) and (not wanted or (folder or "general") in wanted):
                 found.append(_hit(uid, title, "dash-db", own, folder, folders.get(folder, "")))
     for hit in found:
@@ -261,7 +297,8 @@ async def search(server: Server, request: Request, who: Principal) -> Any:
     return found[(page - 1) * limit : page * limit]
 
 
-def _all(server: Server) -> list[tuple[str, str, list[str], str]]:
+def everything(server: Server) -> list[tuple[str, str, list[str], str]]:
+    """(uid, title, tags, folder's uid) of every dashboard."""
     files = server.dashboards.all()
     found = [(item.uid, item.title, list(item.data.get("tags") or []), item.folder_uid) for item in files.values()]
     saved = server.store.all("SELECT uid, title, folder_uid, data FROM dashboards")
@@ -300,7 +337,7 @@ def _hit(uid: str, title: str, kind: str, tags: list[str], folder: str, folder_t
 async def tags(server: Server, _request: Request, _who: Principal) -> Any:
     """``GET /api/dashboards/tags``."""
     counts: dict[str, int] = {}
-    for _, _, own, _ in _all(server):
+    for _, _, own, _ in everything(server):
         for tag in own:
             counts[tag] = counts.get(tag, 0) + 1
     return [{"term": tag, "count": count} for tag, count in sorted(counts.items())]

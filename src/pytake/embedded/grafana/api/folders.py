@@ -2,6 +2,7 @@
 
 import secrets
 import time
+from collections.abc import Mapping
 from typing import Any
 
 from starlette.requests import Request
@@ -24,6 +25,14 @@ def folders_of(server: Server) -> dict[str, str]:
         if item.folder_uid and item.folder:
             found.setdefault(item.folder_uid, item.folder)
     return found
+
+
+def folder_of(server: Server, data: Mapping[str, Any]) -> str:
+    """The folder's uid that a request names: ``folderUid``, or the ``folderId`` of older clients."""
+    if uid := data.get("folderUid"):
+        return str(uid)
+    number = data.get("folderId") or 0
+    return next((uid for uid in folders_of(server) if number_of(uid) == number), "") if number else ""
 
 
 async def folders(server: Server, request: Request, who: Principal) -> Any:

@@ -8,7 +8,7 @@ import httpx
 from starlette.requests import Request
 
 from pytake.embedded.grafana.api.dashboards import store_dashboard
-from pytake.embedded.grafana.api.folders import number_of
+from pytake.embedded.grafana.api.folders import folder_of, number_of
 from pytake.embedded.grafana.errors import ApiError
 from pytake.embedded.grafana.identity import Principal
 from pytake.embedded.grafana.server import MAX_BODY, Server, body
@@ -56,7 +56,7 @@ async def import_dashboard(server: Server, request: Request, who: Principal) -> 
         server,
         filled,
         who.login,
-        folder=str(data.get("folderUid") or ""),
+        folder=folder_of(server, data),
         overwrite=bool(data.get("overwrite")),
         message=str(data.get("message") or "Imported"),
     )
