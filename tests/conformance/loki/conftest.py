@@ -25,7 +25,11 @@ auth_enabled: {auth}
 server: {{http_listen_port: {port}}}
 common: {{path_prefix: {home}}}
 limits_config: {{volume_enabled: true, reject_old_samples: true, max_query_length: 30d, max_line_size: 100KB}}
-compactor: {{retention_enabled: true, delete_request_store: filesystem, delete_request_cancel_period: 24h}}
+compactor:
+  retention_enabled: true
+  delete_request_store: filesystem
+  delete_request_cancel_period: 24h
+  compaction_interval: {compaction}
 pattern_ingester: {{enabled: true}}
 ruler:
   enable_api: true
@@ -40,13 +44,20 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def start_loki(
-    home: Path, *, auth: bool = False, alertmanager: str = "http://127.0.0.1:1", wait: bool = True
+    home: Path,
+    *,
+    auth: bool = False,
+    alertmanager: str = "http://127.0.0.1:1",
+    compaction: str = "10m",
+    wait: bool = True,
 ) -> tuple[Process, str]:
     """Start our server with its data under ``home``."""
     home.mkdir(parents=True, exist_ok=True)
     port = free_port()
     config = home / "loki.yml"
-    config.write_text(CONFIG.format(auth=str(auth).lower(), port=port, home=home, alertmanager=alertmanager))
+    config.write_text(
+        CONFIG.format(auth=str(auth).lower(), port=port, home=home, alertmanager=alertmanager, compaction=compaction)
+    )
     command = [str(ROOT / ".venv/bin/python"), "-m", "pytake.embedded.loki.main", f"-config.file={config}"]
     env = {**os.environ, "PYTAKE_LOG_DIR": str(home / "logs")}
     process = Process(command, home / "out.log", env=env)

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import random
 import secrets
 import subprocess
 import threading
@@ -72,21 +73,34 @@ class Feeder:
                     return
 
 
-def test_kill_9_loses_and_doubles_nothing(start: Callable[..., tuple[Process, Api]]) -> None:
+def keep_flushing(base: str, stop: threading.Event) -> None:
+    """Have segments written all the time, so that a kill meets flushes and compactions too."""
+    with httpx.Client(timeout=10) as client, suppress(httpx.HTTPError):
+        while not stop.is_set():
+            client.post(f"{base}/flush")
+            stop.wait(0.03)
+
+
+def test_kill_9_loses_and_doubles_nothing(start: Callable[..., tuple[Process, Api]], tmp_path: Path) -> None:
     feeder = Feeder()
-    for pushes in (15, 25, 35):
-        process, api = start()
-        stop, enough = threading.Event(), feeder.sent + pushes
-        thread = threading.Thread(target=feeder.run, args=(api.base, stop))
-        thread.start()
+    merged = 0
+    for _ in range(5):
+        process, api = start(compaction="100ms")
+        stop, enough = threading.Event(), feeder.sent + random.randint(10, 45)
+        threads = [threading.Thread(target=target, args=(api.base, stop)) for target in (feeder.run, keep_flushing)]
+        for thread in threads:
+            thread.start()
         wait_until(lambda enough=enough: feeder.sent > enough, 20, "pushes")
         process.kill()
         stop.set()
-        thread.join()
+        for thread in threads:
+            thread.join()
+        merged += (tmp_path / "loki/logs/loki.log").read_text().count("segments_merged")
     _, api = start()
     found = lines(api)
     assert len(found) == len(set(found)), "a line came twice"
     assert set(feeder.acknowledged) <= set(found), "an acknowledged line is lost"
+    assert merged, "no kill came after a compaction"
 
 
 def test_tenants(start: Callable[..., tuple[Process, Api]]) -> None:

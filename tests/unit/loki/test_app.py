@@ -109,7 +109,7 @@ async def test_queries_have_a_time_limit(strict: tuple[httpx.AsyncClient, Loki])
 async def test_queries_have_a_memory_limit(server: tuple[httpx.AsyncClient, Loki]) -> None:
     _, loki = server
     with loki.engine.query(["fake"], 0, 2**62) as (_, running):
-        running.execute("SET max_temp_directory_size = '1MB'")
+        running.cursor.execute("SET max_temp_directory_size = '1MB'")
         with pytest.raises(QueryMemoryError) as found:
             running.execute("SELECT list(range || 'some text') FROM range(20000000)").fetchall()
     assert "160MB of memory" in found.value.text

@@ -24,7 +24,9 @@ def crash(kit: Kit) -> None:
     """Leave the store as a killed process does: no flush, no clean end."""
     kit.store._stopping = True
     kit.store._wake.set()
-    kit.store._flusher.join(10)
+    kit.store._wake_enricher.set()
+    for thread in kit.store._threads:
+        thread.join(10)
     kit.store.wal.close()
     kit.engine.close()
 
@@ -144,7 +146,7 @@ def test_a_disk_that_is_full_for_segments_keeps_rows_in_memory(kit: Kit, monkeyp
 
         patch.setattr(segment.SegmentWriter, "finish", full)
         assert not kit.store.flush(timeout=0.3)
-        assert "No space left" in str(kit.store.flush_error)
+        wait_until(lambda: "No space left" in str(kit.store.flush_error), what="the flush to fail")
         assert kit.lines() == ["kept"]
     wait_until(lambda: kit.store.totals()[2] == 0, what="the flush to be tried again")
     assert kit.lines() == ["kept"]

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
+from typing import Any
 
 import duckdb
 import orjson
@@ -74,4 +75,25 @@ class MemorySource:
 
     def execute(self, sql: str) -> Cursor:
         self.statements.append(sql)
-        return self.connection.execute(sql)
+        return MemoryCursor(self.connection, sql)
+
+
+class MemoryCursor:
+    """A statement, run when it is read."""
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection, sql: str) -> None:
+        self._connection, self._sql = connection, sql
+        self._ran = False
+
+    def fetchmany(self, size: int = 1) -> list[Any]:
+        if not self._ran:
+            self._connection.execute(self._sql)
+        self._ran = True
+        return self._connection.fetchmany(size)
+
+    def fetchall(self) -> list[Any]:
+        return self._connection.execute(self._sql).fetchall()
+
+    def to_arrow_table(self) -> pa.Table:
+        table: pa.Table = self._connection.sql(self._sql).to_arrow_table()
+        return table

@@ -2,7 +2,10 @@
 
 import math
 
+import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from pytake.embedded.loki.logql import (
     Limits,
@@ -16,8 +19,11 @@ from pytake.embedded.loki.logql import (
     parse,
     query_instant,
     query_range,
+    time_range,
 )
+from pytake.embedded.loki.logql.ranges import quantile
 from pytake.embedded.loki.logql.reference import Line, evaluate_metric
+from pytake.embedded.loki.logql.sql.fold import array_quantile
 from tests.unit.loki.logql.memory import MemorySource
 
 SECOND = 1_000_000_000
@@ -362,3 +368,18 @@ def test_scalars() -> None:
     assert is_scalar(parse("1 + 2"))
     assert not is_scalar(parse("vector(1) + 2"))
     assert format_query(parse("1 + 2")) == "(1 + 2)"
+
+
+@given(
+    values=st.lists(st.floats(allow_nan=True, allow_infinity=True, width=32), min_size=1, max_size=40),
+    q=st.one_of(st.floats(0, 1), st.sampled_from([-1.0, 2.0, math.nan])),
+)
+def test_the_quantile_of_an_array_is_that_of_the_list(values: list[float], q: float) -> None:
+    ours, theirs = array_quantile(q, np.array(values)), quantile(q, values)
+    assert math.isclose(ours, theirs, rel_tol=1e-12) or (math.isnan(ours) and math.isnan(theirs))
+
+
+def test_the_times_that_a_query_looks_at() -> None:
+    expr = parse('sum(rate({a="b"}[5s])) / sum(rate({a="b"}[1s] offset 10s))')
+    assert time_range(expr, 100 * SECOND, 200 * SECOND) == (89 * SECOND + 1, 200 * SECOND + 1)  # type: ignore[arg-type]
+    assert time_range(parse("vector(1)"), 5, 9) == (5, 5)  # type: ignore[arg-type]

@@ -10,6 +10,7 @@ For the store and the HTTP API. All times are nanoseconds since 1970; `source` i
 - `query_range(expr, source, execute, start=, end=, step=, limits=)` and `query_instant(expr, source, execute, at=,
   limits=)` answer a metric query with `Series`; the instant form gives one point a series, in the order that `sort`
   and `topk` leave. A bare number gives one series without labels; `is_scalar(expr)` tells the API to say `scalar`.
+- `time_range(expr, start, end)` says which lines a metric query looks at.
 - `explain(expr, source, start=, end=, step=)` lists the SQL that the query would run, and why Python is needed.
 - `compile_pipeline(log_query)` is for `tail`: `.process(ts, line, labels, metadata) -> Entry | None`.
 - `matches(matchers, labels)` decides whether a stream belongs to a selector.
@@ -36,6 +37,7 @@ from pytake.embedded.loki.logql.logs import query_logs
 from pytake.embedded.loki.logql.metrics import query_instant, query_range
 from pytake.embedded.loki.logql.parser import parse
 from pytake.embedded.loki.logql.pipeline import Pipeline, compile_pipeline
+from pytake.embedded.loki.logql.plan import time_range
 from pytake.embedded.loki.logql.printer import format_query, selectors
 from pytake.embedded.loki.logql.regex import matches
 from pytake.embedded.loki.logql.rows import Cursor, Entry, Execute, Labels, Limits, Series
@@ -71,4 +73,5 @@ __all__ = [
     "query_logs",
     "query_range",
     "selectors",
+    "time_range",
 ]

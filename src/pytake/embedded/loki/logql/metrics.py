@@ -25,7 +25,7 @@ DEFAULT_LIMITS = Limits()
 """Loki's own defaults."""
 MAX_SERIES_IN_MEMORY = 200_000
 MAX_LISTED = 4_000_000
-"""Samples that the windows of one statement may hold together, for quantiles and deviations."""
+"""Samples that one statement may hand over, for quantiles and deviations."""
 MAX_DOUBTFUL = 100_000
 """Rows that Python adds one by one to what SQL found; beyond that it takes the whole aggregation."""
 FETCH = 20_000
@@ -83,12 +83,15 @@ class _Query:
             sources = part.scope.sources(self.source, *part.bounds)
             found = Collector(part, *self._cap(part.agg))
             cursor = self.execute(part.sql(sources))
-            while rows := cursor.fetchmany(FETCH):
-                found.feed(rows)
-                if found.wrong:
-                    if part.sure:
-                        self._explain_failure(part, sources, streams)
-                    raise _UnsureError
+            if part.fold.lists:
+                found.feed_lists(cursor.to_arrow_table())
+            else:
+                while not found.wrong and (rows := cursor.fetchmany(FETCH)):
+                    found.feed(rows)
+            if found.wrong:
+                if part.sure:
+                    self._explain_failure(part, sources, streams)
+                raise _UnsureError
             if part.sure:
                 self._add_doubtful(part, sources, streams, found)
             for labels, points in found.series().items():
@@ -114,11 +117,10 @@ class _Query:
     def _parts(self, leaf: Leaf, streams: Streams) -> Iterator[tuple[int, Leaf]]:
         """The leaf, or where its windows hold many samples at once the leaf for some steps after the other."""
         size = leaf.steps.count
-        if leaf.fold.parts == ("list(v)",) and size > 1:
+        if leaf.fold.lists and size > 1:
             relation = self.source.relation(list(streams), *leaf.bounds, Needs())
             ((rows,),) = self.execute(f"SELECT count(*) FROM {relation}").fetchall()  # noqa: S608 - the store's own text
-            held = rows * -(-leaf.agg.range // leaf.steps.step)
-            size = max(1, size * MAX_LISTED // max(held, MAX_LISTED))
+            size = max(1, size * MAX_LISTED // max(rows, MAX_LISTED))
         if size == leaf.steps.count:
             yield 0, leaf
             return

@@ -66,3 +66,10 @@ def leaves_of(expr: ast.MetricExpr) -> Iterator[ast.RangeAggregation]:
             yield from leaves_of(right)
         case _:
             pass
+
+
+def time_range(expr: ast.MetricExpr, start: int, end: int) -> tuple[int, int]:
+    """The times `low <= ts < high` of the lines that the query at `start` to `end` looks at."""
+    leaves = list(leaves_of(expr))
+    low = min((start - leaf.offset - leaf.range + 1 for leaf in leaves), default=start)
+    return low, max((end - leaf.offset + 1 for leaf in leaves), default=start)

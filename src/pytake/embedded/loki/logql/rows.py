@@ -21,6 +21,10 @@ class Cursor(Protocol):
         """All rows that are left."""
         ...
 
+    def to_arrow_table(self) -> Any:
+        """All rows, as an Arrow table; instead of the other two."""
+        ...
+
 
 Execute = Callable[[str], Cursor]
 """Runs one SELECT; constants are in the text already. Called from the thread that called the query, one statement at a

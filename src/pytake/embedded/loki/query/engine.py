@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import duckdb
+import pyarrow as pa
 
 from pytake.embedded.loki.errors import RequestError
 from pytake.embedded.loki.settings import Settings
@@ -82,12 +83,10 @@ class Running:
             raise QueryTimeoutError(self.timeout)
 
     def execute(self, sql: str) -> "CheckedCursor":
-        """Run one SELECT; raises the query's own error when it was stopped or is too big."""
+        """One SELECT, run when it is read; then the query's own error is raised when it was stopped or is too big."""
         self.check()
         self.statements.append(sql)
-        with self.translated():
-            self.cursor.execute(sql)
-        return CheckedCursor(self)
+        return CheckedCursor(self, sql)
 
     @contextmanager
     def translated(self) -> Iterator[None]:
@@ -104,8 +103,9 @@ class Running:
 class CheckedCursor:
     """The cursor that the LogQL package reads from."""
 
-    def __init__(self, running: Running) -> None:
-        self._running = running
+    def __init__(self, running: Running, sql: str) -> None:
+        self._running, self._sql = running, sql
+        self._ran = False
         self._rows = 0
 
     def fetchmany(self, size: int = 1) -> list[Any]:
@@ -113,10 +113,11 @@ class CheckedCursor:
         running = self._running
         running.check()
         with running.translated():
+            if not self._ran:
+                self._ran = True
+                running.cursor.execute(self._sql)
             rows = running.cursor.fetchmany(min(size, PORTION))
-        self._rows += len(rows)
-        if 0 < running.max_rows < self._rows and running.too_many is not None:
-            raise running.too_many()
+        self._count(len(rows))
         return rows
 
     def fetchall(self) -> list[Any]:
@@ -125,6 +126,25 @@ class CheckedCursor:
         while rows := self.fetchmany(PORTION):
             found += rows
         return found
+
+    def to_arrow_table(self) -> Any:
+        """All rows, as an Arrow table."""
+        running = self._running
+        running.check()
+        with running.translated():
+            reader = running.cursor.sql(self._sql).to_arrow_reader(PORTION)
+            batches = []
+            for batch in reader:
+                running.check()
+                self._count(len(batch))
+                batches.append(batch)
+            return pa.Table.from_batches(batches, reader.schema)
+
+    def _count(self, rows: int) -> None:
+        running = self._running
+        self._rows += rows
+        if 0 < running.max_rows < self._rows and running.too_many is not None:
+            raise running.too_many()
 
 
 class Engine:

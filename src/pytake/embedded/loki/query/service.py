@@ -28,7 +28,6 @@ from pytake.telemetry import catalog_embedded as metrics
 from pytake.telemetry.logging import get_logger
 
 log = get_logger(__name__)
-EVER = 2**62
 SLOW_SECONDS = 5.0
 MAX_PYTHON_ROWS = 1_000_000
 MAX_GROUPS = 300_000
@@ -185,7 +184,8 @@ class QueryService:
         start = self._check_length(job.tenants, ask.start, ask.end)
         if isinstance(expr, logql.LogQuery):
             return self._logs(job, expr, ask, start, limit, categorize=categorize)
-        with self._engine.query(job.tenants, -EVER, EVER, job.started) as (source, running):
+        span = logql.time_range(expr, start, ask.end)
+        with self._engine.query(job.tenants, *span, job.started) as (source, running):
             job.stats = source.stats
             limits = self._capped(job, running)
             series = logql.query_range(
@@ -223,7 +223,7 @@ class QueryService:
                 "log queries are not supported as an instant query type, please change your query to a range query "
                 "type",
             )
-        with self._engine.query(job.tenants, -EVER, EVER, job.started) as (source, running):
+        with self._engine.query(job.tenants, *logql.time_range(expr, at, at), job.started) as (source, running):
             job.stats = source.stats
             series = logql.query_instant(expr, source, running.execute, at=at, limits=self._capped(job, running))
             extra = self._explained(job, expr, source, at, at, 1)
@@ -242,7 +242,7 @@ class QueryService:
         expr = logql.parse(query)
         if isinstance(expr, logql.LogQuery):
             raise RequestError(400, "a rule needs a metric query")
-        with self._engine.query(job.tenants, -EVER, EVER, job.started) as (source, running):
+        with self._engine.query(job.tenants, *logql.time_range(expr, at, at), job.started) as (source, running):
             job.stats = source.stats
             limits = self._capped(job, running)
             return list(logql.query_instant(expr, source, running.execute, at=at, limits=limits))

@@ -38,7 +38,7 @@ class TenantRows:
                 if self.labels is None:
                     self.labels = choose(self.tenant, raw)
                 table = enrich(self.tenant, raw, self.labels)
-                self.tables = [*self.tables, table]
+                self.tables = [pa.concat_tables([*self.tables, table])]
                 del self.raw[: len(raw)]
                 self.raw_rows -= sum(map(len, raw))
             return self.tables

@@ -33,7 +33,8 @@ from pytake.telemetry import catalog_embedded as metrics
 from pytake.telemetry.logging import get_logger
 
 log = get_logger(__name__)
-ENRICH_ROWS = 16384
+ENRICH_ROWS = 8192
+"""Rows that wait raw: a query that comes first has to make columns of them."""
 MAX_GENERATION_BYTES = 48 << 20
 MAX_WAITING_GENERATIONS = 2
 TRIM_SECONDS = 10.0
@@ -49,7 +50,7 @@ class View:
 
 
 class Store:
-    """All tenants' rows. Threads: the log's, the flusher's; queries come from any."""
+    """All tenants' rows. Threads: the log's, the flusher's, the enricher's; queries come from any."""
 
     def __init__(self, settings: Settings, clock: Callable[[], int] = time.time_ns) -> None:
         self.settings = settings
@@ -75,14 +76,19 @@ class Store:
         self._pins: Counter[str] = Counter()
         self._doomed: set[str] = set()
         self._wake = threading.Event()
+        self._wake_enricher = threading.Event()
         self._stopping = False
         self.flush_error: str | None = None
         self._trimmed = time.monotonic()
         self._tidy()
         self.wal = WriteAheadLog(self.directory / "wal", on_sync=self._count_sync)
         self._replay()
-        self._flusher = threading.Thread(target=self._flush_loop, name="loki-flush", daemon=True)
-        self._flusher.start()
+        self._threads = [
+            threading.Thread(target=target, name=name, daemon=True)
+            for target, name in ((self._flush_loop, "loki-flush"), (self._enrich_loop, "loki-enrich"))
+        ]
+        for thread in self._threads:
+            thread.start()
 
     # ------------------------------------------------------------------------------------------------------ writing
     def prepare(self, tenant: str, streams: Sequence[StreamRows], sids: Sequence[int]) -> Batch:
@@ -127,7 +133,7 @@ class Store:
             if current.rows >= self.settings.segment_rows or current.nbytes >= MAX_GENERATION_BYTES:
                 self._cut()
             elif current.tenants[tenant].raw_rows >= ENRICH_ROWS:
-                self._wake.set()
+                self._wake_enricher.set()
 
     def _cut(self) -> None:
         if self._current.rows:
@@ -156,7 +162,9 @@ class Store:
         self.flush(timeout=20.0)
         self._stopping = True
         self._wake.set()
-        self._flusher.join(timeout=30.0)
+        self._wake_enricher.set()
+        for thread in self._threads:
+            thread.join(timeout=30.0)
         self.wal.close()
         self._enricher.close()
 
@@ -201,10 +209,7 @@ class Store:
                 if self._current.rows and time.monotonic() - self._current.born > self.settings.flush_seconds:
                     self._cut()
                 waiting = list(self._waiting)
-                behind = [rows for rows in self._current.tenants.values() if rows.raw_rows >= ENRICH_ROWS]
             try:
-                for rows in behind:
-                    rows.enriched(self.enrich, self.choose)
                 for generation in waiting:
                     self._flush(generation)
                 backoff, self.flush_error = 0.1, None
@@ -217,6 +222,20 @@ class Store:
                 time.sleep(backoff)
                 backoff = min(backoff * 2, 5.0)
                 self._wake.set()
+
+    def _enrich_loop(self) -> None:
+        """Make columns of rows as they pile up, beside the flusher that writes them."""
+        while not self._stopping:
+            self._wake_enricher.wait()
+            self._wake_enricher.clear()
+            with self.lock:
+                current = (*self._waiting, self._current)
+                behind = [rows for item in current for rows in item.tenants.values() if rows.raw_rows >= ENRICH_ROWS]
+            try:
+                for rows in behind:
+                    rows.enriched(self.enrich, self.choose)
+            except Exception:  # the flusher meets it too, and tries again
+                log.exception("enrich_failed")
 
     def _write_segment(self, rows: TenantRows, seq: int) -> Segment:
         table = pa.concat_tables(rows.enriched(self.enrich, self.choose))

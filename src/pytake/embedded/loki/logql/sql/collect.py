@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -53,6 +54,22 @@ class Collector:
                 steps[row[0]] = self.fold.combine(known, state)
         self._check()
 
+    def feed_lists(self, table: Any) -> None:
+        """Take an Arrow table of the same columns, whose partial results are lists of samples."""
+        size = len(self.leaf.columns)
+        self.wrong |= any(table.column(size + 2).to_pylist())
+        columns = [table.column(at).to_pylist() for at in range(size + 1)]
+        arrays = [part for chunk in table.column(size + 1).chunks for part in _arrays(chunk)]
+        for array, at, *key in zip(arrays, *columns, strict=True):
+            labels = self._names.get(tuple(key))
+            if labels is None:
+                labels = self._names[tuple(key)] = self.leaf.labels(key)
+            steps = self._states.setdefault(labels, {})
+            known = steps.get(at)
+            steps[at] = [[array]] if known is None else [[*known[0], array]]
+            self._points += known is None
+        self._check()
+
     def add(self, ts: int, labels: Labels, value: float) -> None:
         """Take a sample that was made in Python."""
         steps = self._states.setdefault(labels, {})
@@ -78,8 +95,25 @@ class Collector:
         """Values by series and step."""
         final = self.fold.final
         if self.leaf.wide:
-            return {labels: self._slide(buckets) for labels, buckets in self._states.items()}
+            slide = self._slide_lists if self.fold.lists else self._slide
+            return {labels: slide(buckets) for labels, buckets in self._states.items()}
         return {labels: {at: final(state) for at, state in steps.items()} for labels, steps in self._states.items()}
+
+    def _slide_lists(self, buckets: dict[int, Sequence[Any]]) -> Points:
+        """Windows over the samples of one series: those of neighbouring buckets lie next to each other."""
+        leaf = self.leaf
+        step, width = leaf.steps.step // leaf.grain, leaf.agg.range // leaf.grain
+        at = np.array(sorted(buckets), np.int64)
+        arrays = [array for bucket in at.tolist() for array in buckets[bucket][0]]
+        sizes = [sum(map(len, buckets[bucket][0])) for bucket in at.tolist()]
+        values, edges = np.concatenate(arrays), np.concatenate(([0], np.cumsum(sizes)))
+        starts = np.arange(leaf.steps.count, dtype=np.int64) * step + 1
+        low, high = edges[np.searchsorted(at, starts)], edges[np.searchsorted(at, starts + width)]
+        return {
+            index: self.fold.final([[values[a:b]]])
+            for index, (a, b) in enumerate(zip(low.tolist(), high.tolist(), strict=True))
+            if b > a
+        }
 
     def _slide(self, buckets: dict[int, Sequence[Any]]) -> Points:
         """Windows over the buckets of one series."""
@@ -98,3 +132,9 @@ class Collector:
         present = np.lib.stride_tricks.sliding_window_view(there, width)[::step].any(axis=1)
         final = self.fold.final
         return {int(k): final([part[k] for part in folded]) for k in np.flatnonzero(present)}
+
+
+def _arrays(lists: Any) -> list[Any]:
+    """The lists of an Arrow list array as NumPy arrays."""
+    offsets, values = lists.offsets.to_numpy(), lists.values.to_numpy(zero_copy_only=False)
+    return [values[a:b] for a, b in pairwise(offsets.tolist())]

@@ -7,14 +7,19 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from pytake.embedded.loki.logql import ast
 from pytake.embedded.loki.logql.ast import RangeOp
-from pytake.embedded.loki.logql.ranges import SECOND, largest, quantile, smallest, variance
+from pytake.embedded.loki.logql.ranges import SECOND, largest, smallest
 
 
 @dataclass(frozen=True, slots=True)
 class Fold:
-    """SQL of an aggregation: over samples `v` at `ts`, and over such partial results `p0`, `p1`."""
+    """SQL of an aggregation: over samples `v` at `ts`, and over such partial results `p0`, `p1`.
+
+    Where `lists` is set a partial result is all samples: SQL hands a list over, Python keeps a list of arrays.
+    """
 
     parts: tuple[str, ...]
     merge: tuple[str, ...]
@@ -22,6 +27,7 @@ class Fold:
     combine: Callable[[Sequence[Any], Sequence[Any]], Sequence[Any]]
     order: str = "p0"
     """SQL of something that sorts as the value does."""
+    lists: bool = False
 
 
 def one_of(agg: ast.RangeAggregation, ts: int, value: float) -> Sequence[Any]:
@@ -32,7 +38,7 @@ def one_of(agg: ast.RangeAggregation, ts: int, value: float) -> Sequence[Any]:
         case RangeOp.FIRST | RangeOp.LAST:
             return [{"t": ts, "v": value}]
         case RangeOp.QUANTILE | RangeOp.STDVAR | RangeOp.STDDEV:
-            return [[value]]
+            return [[np.array([value])]]
     return [value]
 
 
@@ -40,8 +46,9 @@ def _add(a: Sequence[Any], b: Sequence[Any]) -> Sequence[Any]:
     return [x + y for x, y in zip(a, b, strict=True)]
 
 
-def fold_of(agg: ast.RangeAggregation, *, listed: bool) -> Fold:  # noqa: PLR0911 - one return a case
-    """The fold of the aggregation; `listed` keeps lists where SQL could finish, so that Python can merge series."""
+def fold_of(agg: ast.RangeAggregation, *, keep: bool) -> Fold:  # noqa: PLR0911 - one return a case
+    """The fold of the aggregation; `keep` has all samples handed over where SQL could finish quantiles and deviations,
+    so that Python can merge series and slide windows over them."""
     seconds = agg.range / SECOND
     op = agg.op
     match op:
@@ -69,16 +76,40 @@ def fold_of(agg: ast.RangeAggregation, *, listed: bool) -> Fold:  # noqa: PLR091
                 lambda a, b: [choose(a[0], b[0], key=lambda d: (d["t"], d["v"]))],
                 "p0.v",
             )
-    function = {RangeOp.QUANTILE: "quantile_cont", RangeOp.STDVAR: "var_pop", RangeOp.STDDEV: "stddev_pop"}[op]
     q = agg.param if agg.param is not None else 0.0
-    if listed or not 0 <= q <= 1:
-        python: dict[RangeOp, Callable[[Sequence[float]], float]] = {
-            RangeOp.QUANTILE: lambda values: quantile(q, values),
-            RangeOp.STDVAR: variance,
-            RangeOp.STDDEV: lambda values: math.sqrt(variance(values)),
-        }
-        finish = python[op]
-        return Fold(("list(v)",), ("flatten(list(p0))",), lambda p: finish(p[0]), _add)
+    if keep or not 0 <= q <= 1:
+        finish = _OVER_ARRAYS[op]
+        return Fold(("list(v)",), (), lambda p: finish(q, _joined(p[0])), _add, lists=True)
+    function = {RangeOp.QUANTILE: "quantile_cont", RangeOp.STDVAR: "var_pop", RangeOp.STDDEV: "stddev_pop"}[op]
     argument = f", {q!r}" if op is RangeOp.QUANTILE else ""
-    merge = f"list_aggregate(flatten(list(p0)), '{function}'{argument})"
-    return Fold(("list(v)",), (merge,), lambda p: float(p[0]), _add)
+    return Fold((f"{function}(v{argument})",), (), lambda p: float(p[0]), _add)
+
+
+def _joined(arrays: Sequence[Any]) -> Any:
+    return arrays[0] if len(arrays) == 1 else np.concatenate(arrays)
+
+
+def array_quantile(q: float, values: Any) -> float:
+    """`ranges.quantile` of an array, without sorting all of it; NaN is less than any number."""
+    if math.isnan(q) or not len(values):
+        return math.nan
+    if not 0 <= q <= 1:
+        return math.copysign(math.inf, q)
+    rank = q * (len(values) - 1)
+    low = math.floor(rank)
+    high = min(low + 1, len(values) - 1)
+    missing = np.isnan(values)
+    if missing.any():
+        values = np.where(missing, -np.inf, values)
+        if low < missing.sum():
+            return math.nan
+    ordered = np.partition(values, (low, high))
+    weight = rank - low
+    return float(ordered[low]) * (1 - weight) + float(ordered[high]) * weight
+
+
+_OVER_ARRAYS: dict[RangeOp, Callable[[float, Any], float]] = {
+    RangeOp.QUANTILE: array_quantile,
+    RangeOp.STDVAR: lambda _, values: float(np.var(values)),
+    RangeOp.STDDEV: lambda _, values: float(np.std(values)),
+}

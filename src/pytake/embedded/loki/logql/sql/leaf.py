@@ -179,7 +179,7 @@ class Leaf:
     @property
     def fold(self) -> Fold:
         """How the samples become a value."""
-        return fold_of(self.agg, listed=self.open or self.sure)
+        return fold_of(self.agg, keep=self.open or self.sure or bool(self.grain))
 
     @property
     def grain(self) -> int:
@@ -189,8 +189,10 @@ class Leaf:
 
     @property
     def wide(self) -> bool:
-        """Whether a bucket is in so many windows that Python slides over the buckets instead of SQL spreading them."""
-        return bool(self.grain) and self.agg.range // self.steps.step > MAX_SPREAD and self.agg.op in SLIDING
+        """Whether Python slides windows over the buckets instead of SQL putting each bucket into all its windows: when
+        those are many, or a bucket is all its samples."""
+        many = self.agg.range // self.steps.step > MAX_SPREAD and self.agg.op in SLIDING
+        return bool(self.grain) and (many or self.fold.lists)
 
     def sql(self, sources: Sequence[str]) -> str:
         """The statement: step index, keys, partial results, and whether something is wrong with a row of them.
@@ -224,7 +226,7 @@ class Leaf:
             return inner
         grain = self.grain
         if not grain:
-            return self._topped(self._finished(inner, fold, keys), keys)
+            return inner if fold.lists else self._topped(inner, keys)
         s, w = self.steps.step // grain, self.agg.range // grain
         low, high = f"greatest(0, (b - {w} + {s - 1}) // {s})", f"least({self.steps.count}, (b + {s - 1}) // {s})"
         carried = [f"p{index}" for index in range(len(fold.parts))]
@@ -261,13 +263,6 @@ class Leaf:
         columns = ", ".join(["b", *keys, *parts, "bool_or(e) OVER () AS e"])
         rank = f"row_number() OVER (PARTITION BY b ORDER BY {', '.join(order)})"
         return f"SELECT {columns} FROM ({inner}) QUALIFY {rank} <= {count}"
-
-    def _finished(self, inner: str, fold: Fold, keys: list[str]) -> str:
-        """Without overlap the partial results are whole; lists still need their function."""
-        if fold.parts != ("list(v)",) or fold.merge[0].startswith("flatten"):
-            return inner
-        final = fold.merge[0].replace("flatten(list(p0))", "p0")
-        return f"SELECT {', '.join(['b', *keys, f'{final} AS p0', 'e'])} FROM ({inner})"
 
     def doubtful(self, sources: Sequence[str]) -> str:
         """The rows that SQL is not sure of."""
