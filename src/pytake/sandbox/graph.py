@@ -6,7 +6,7 @@ import json
 import time
 from typing import Any
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Depends, Request
 
 from pytake.sandbox import faults as fl
 from pytake.sandbox.context import Sandbox, SandboxDep
@@ -15,7 +15,15 @@ from pytake.sandbox.payloads import Json, new_wamid
 from pytake.sandbox.settings import Instance
 from pytake.sandbox.world import Sent, parameter_count
 
-router = APIRouter(prefix="/meta/{version}", tags=["graph"])
+
+def _out(box: SandboxDep, request: Request) -> None:
+    """A server that is out answers everybody so, those without a token too (a probe from outside has none)."""
+    error = None if _bearer(request) else box.call_fault(fl.ErrorRate, fl.Api.META, "probe", None)
+    if error is not None:
+        raise GraphError(error.code, status=error.status)
+
+
+router = APIRouter(prefix="/meta/{version}", tags=["graph"], dependencies=[Depends(_out)])
 TIERS = {"TIER_50": 50, "TIER_250": 250, "TIER_2K": 2_000, "TIER_10K": 10_000, "TIER_100K": 100_000}
 TEXT_LIMIT = 4096
 OPAQUE_LIMIT = 512

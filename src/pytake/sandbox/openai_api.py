@@ -51,13 +51,13 @@ async def _enter(box: Sandbox, request: Request, operation: str) -> None:
     slow = box.faults.first(fl.OpenaiLatency)
     if slow is not None and operation == _CHAT:
         await asyncio.sleep(slow.seconds)
-    _check_key(box, request)
     outage = box.faults.first(fl.OpenaiOutage)
     if outage is not None:
         raise OpenAIError(outage.status, "server_error", "The server is currently overloaded.")
     error = box.call_fault(fl.ErrorRate, fl.Api.OPENAI, operation, None)
     if error is not None:
         raise OpenAIError(error.status, "server_error", "The server had an error while processing your request.")
+    _check_key(box, request)  # a server that is out does not look at keys
     if operation != _CHAT:
         return
     if box.faults.first(fl.Quota):

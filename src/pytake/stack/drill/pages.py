@@ -13,7 +13,7 @@ CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 @contextmanager
 def changed_page(url: str = "", *, delay: float = 0, more: int = 0) -> Iterator[int]:
-    """Serve the page at ``url`` (none when empty) after ``delay`` seconds with ``more`` samples added; gives the port."""
+    """Serve the page at ``url`` (none when empty) after ``delay`` seconds and ``more`` samples; gives the port."""
     added = "".join(f'drill_surplus{{number="{number}"}} 1\n' for number in range(more)).encode()
 
     class Handler(BaseHTTPRequestHandler):

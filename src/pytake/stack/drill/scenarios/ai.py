@@ -9,9 +9,8 @@ SPEED = 0.15
 """US dollars a second that a cost surge is to take: 250 of the drill's budget of 1,000 in half an hour."""
 
 
-@scenario(
-    "every AI answer takes far more tokens", "CostAheadOfBudget", uses=(Part.FLOW, Part.AI), detect=2600, settle=60
-)
+@scenario("every AI answer takes far more tokens", "CostAheadOfBudget", uses=(Part.FLOW, Part.AI), detect=2600,
+          settle=60)  # fmt: skip
 def cost_surge(scene: Scene) -> Iterator[None]:
     """Token counts are multiplied so that spending runs at a speed that would take thirteen budgets a day."""
     query = 'sum(spender:cost_usd:rate15m{spender="ai"}) > 0'
@@ -22,7 +21,7 @@ def cost_surge(scene: Scene) -> Iterator[None]:
 
 
 @scenario("one answer in six is slow, one in six comes from a model without a price",
-          "AiHighLatency", "AiUnpricedModel", "CardinalityBudgetExceeded", uses=(Part.FLOW, Part.AI), detect=900)  # fmt: skip
+          "AiHighLatency", "AiUnpricedModel", uses=(Part.FLOW, Part.AI), detect=900)  # fmt: skip
 def strange_answers(scene: Scene) -> Iterator[None]:
     """The unknown model's name is no label value that the metrics were told of."""
     with scene.fault("openai_latency", seconds=14, ratio=0.16), scene.fault("unknown_model", ratio=0.16):

@@ -1,7 +1,6 @@
 """PostgreSQL and Redis under strain."""
 
 import asyncio
-import time
 import uuid
 from collections.abc import AsyncIterator, Iterator
 from contextlib import suppress
@@ -10,6 +9,7 @@ from typing import Any
 
 from redis.exceptions import RedisError
 
+from pytake.backend.auth.keys import PREFIX
 from pytake.stack.drill.scenario import Part, scenario
 from pytake.stack.drill.scene import Scene
 
@@ -53,7 +53,7 @@ def cold_cache(scene: Scene) -> Iterator[None]:
     """Requests with API keys that do not exist: each is looked for in the cache, in vain."""
 
     def unknown() -> dict[str, str]:
-        return {"X-API-Key": f"drill-{uuid.uuid4()}"}
+        return {"X-API-Key": f"{PREFIX}{uuid.uuid4().hex}"}
 
     with scene.requests("/api/v1/me", clients=3, pause=0.05, fresh_headers=unknown):
         yield
@@ -141,46 +141,4 @@ def cold_database(scene: Scene) -> Iterator[None]:
         await connection.close()
 
     with scene.in_database(_scans), scene.thread(lambda: asyncio.run(scan()), ended):
-        yield
-
-
-async def _lock(connection: Any) -> AsyncIterator[None]:
-    async with connection.transaction():
-        await connection.execute("LOCK TABLE contacts IN ACCESS EXCLUSIVE MODE")
-        yield
-    await connection.close()
-
-
-@scenario("the table contacts is locked while agents work",
-          "ApiHighErrorRate", "ApiExtremeLatency", "DatabaseQueryErrors", "DatabasePoolSaturated", "DatabasePoolWait",
-          later=("ApiErrorBudgetBurnFast", "ApiErrorBudgetBurnSlow"),
-          breaks=(Part.API, Part.FLOW, Part.DATABASE), detect=900, settle=20)  # fmt: skip
-def locked_table(scene: Scene) -> Iterator[None]:
-    """Requests for contacts wait for the lock until they are given up."""
-    with scene.in_database(_lock), scene.requests("/api/v1/contacts", clients=40, pause=0.05):
-        yield
-
-
-@scenario("the table contacts is locked for some seconds, again and again", "DatabaseSlowQueries", "ApiHighLatency",
-          "ApiLatencyBudgetBurnFast", later=("ApiLatencyBudgetBurnSlow",),
-          breaks=(Part.API, Part.FLOW, Part.DATABASE), detect=1500)  # fmt: skip
-def slow_table(scene: Scene) -> Iterator[None]:
-    """Requests for contacts take four seconds and succeed; nobody else asks for anything."""
-    ended = Event()
-
-    async def lock() -> None:
-        connection = await scene.database()
-        while not ended.is_set():
-            async with connection.transaction():
-                await connection.execute("LOCK TABLE contacts IN ACCESS EXCLUSIVE MODE")
-                await asyncio.sleep(4)
-            await asyncio.sleep(0.1)
-        await connection.close()
-
-    with (
-        scene.no_customers(),
-        scene.thread(lambda: asyncio.run(lock()), ended),
-        scene.requests("/api/v1/contacts", clients=12, pause=0.3),
-    ):
-        time.sleep(1)
         yield

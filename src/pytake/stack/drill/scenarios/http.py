@@ -13,24 +13,33 @@ from pytake.stack.drill.scene import Scene
 from pytake.stack.drill.workers import extra_worker
 
 
-async def _without_table(connection: Any) -> AsyncIterator[None]:
-    await connection.execute("ALTER TABLE templates RENAME TO templates_drill")
+async def _strange_row(connection: Any) -> AsyncIterator[None]:
+    await connection.execute(
+        "INSERT INTO api_keys (id, name, role, key_hash) VALUES (gen_random_uuid(), 'drill', 'auditor', 'drill')"
+    )
     try:
         yield
     finally:
-        await connection.execute("ALTER TABLE templates_drill RENAME TO templates")
+        await connection.execute("DELETE FROM api_keys WHERE key_hash = 'drill'")
         await connection.close()
 
 
-@scenario("a migration lost a table that one endpoint needs", "ApiEndpointErrors", "ApiUnhandledExceptions",
+@scenario("a row that this version does not understand", "ApiEndpointErrors", "ApiUnhandledExceptions",
           uses=(Part.API, Part.DATABASE), detect=900)  # fmt: skip
-def lost_table(scene: Scene) -> Iterator[None]:
-    """The endpoint of templates fails; the rest of the API works, so that it is no general failure."""
+def strange_row(scene: Scene) -> Iterator[None]:
+    """An API key with the role of a later version: the list of keys fails, the rest of the API works."""
     with (
-        scene.in_database(_without_table),
-        scene.requests("/api/v1/instances/plain/templates", clients=1, pause=3),
+        scene.in_database(_strange_row),
+        scene.requests("/api/v1/api-keys", clients=1, pause=3),
         scene.requests("/api/v1/instances", clients=2, pause=0.1),
     ):
+        yield
+
+
+@scenario("somebody tries methods that HTTP does not have", "CardinalityBudgetExceeded", uses=(Part.API,), detect=900)
+def strange_methods(scene: Scene) -> Iterator[None]:
+    """A label value outside of its set counts as ``other``, and is told."""
+    with scene.requests("/", method="BREW", clients=1, pause=0.5):
         yield
 
 

@@ -15,7 +15,8 @@ REFUSED = "DrillRefused"
 
 
 @scenario("a rule that cannot be evaluated, a broken file refused, a target file lost",
-          "PrometheusRuleFailures", "ConfigReloadFailed", "TargetMissing", breaks=(Part.PROMETHEUS,), detect=600)  # fmt: skip
+          "PrometheusRuleFailures", "ConfigReloadFailed", "TargetMissing",
+          breaks=(Part.PROMETHEUS,), detect=600)  # fmt: skip
 def broken_configuration(scene: Scene) -> Iterator[None]:
     """Add a many-to-many rule and reload; then break the file and reload again; empty a target file."""
     folder = scene.arena.config / "prometheus"
@@ -69,7 +70,7 @@ def halting_prometheus(scene: Scene) -> Iterator[None]:
 
 @scenario("Slack refuses messages", "AlertmanagerNotificationsFailing", detect=500)
 def refusing_channel(scene: Scene) -> Iterator[None]:
-    """Slack answers 400 to the messages of one alert; the drill raises it at Alertmanager itself, a dozen times over."""
+    """Slack answers 400 to the messages of one alert, which the drill raises at Alertmanager itself."""
     until = (datetime.now(UTC) + timedelta(hours=1)).isoformat()
     labels = [{"alertname": REFUSED, "severity": "warning", "component": f"part{n}"} for n in range(16)]
     alerts = f"{scene.url('alertmanager')}/api/v2/alerts"

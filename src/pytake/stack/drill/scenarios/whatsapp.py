@@ -60,7 +60,7 @@ def poison(scene: Scene) -> Iterator[None]:
     """Dead letters; removed by whoever has looked at them, here by deleting the stream."""
     with scene.fault("poison_webhooks", per_minute=60):
         yield
-    scene.wait(lambda: False, 3)
+    scene.wait(lambda: scene.value("max(queue_depth)") == 0, 30)  # jobs are tried again before they are dead
     for key in scene.redis.scan_iter("pytake:dead:*"):
         scene.redis.delete(key)
 
@@ -143,7 +143,8 @@ def _to(scene: Scene, slug: str, most: int = 10**9, pause: float = 1.0) -> Any:
         with httpx.Client(base_url=scene.url("pytake-api"), headers=headers, timeout=10, trust_env=False) as client:
             for number in itertools.takewhile(lambda n: n <= most and not ended.is_set(), numbers):
                 body = {"instance": slug, "to": f"+1555{sum(map(ord, slug)) % 1000:03d}{number % 5000:04d}",
-                        "message": {"type": "template", "name": "order_update", "language": "en"}}  # fmt: skip
+                        "message": {"type": "template", "name": "appointment_reminder", "language": "en",
+                                    "parameters": ["Ada", "Monday"]}}  # fmt: skip
                 with scene.tolerated():
                     client.post("/api/v1/messages", json=body)
                 ended.wait(pause)
