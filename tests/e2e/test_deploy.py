@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import psutil
@@ -44,12 +44,13 @@ class Deployed:
 
     root: Path
     offset: int
+    more: dict[str, str] = field(default_factory=dict)
 
     def run(self, *arguments: str, timeout: float = 180) -> subprocess.CompletedProcess[str]:
         env = {
             "PATH": os.environ["PATH"], "HOME": os.environ.get("HOME", "/"), "COLUMNS": "200",
             "PYTAKE_ROOT": str(self.root), "PYTAKE_PORT_OFFSET": str(self.offset), "PYTAKE_ENVIRONMENT": "e2e",
-            "PYTAKE_WITHOUT": os.environ.get("PYTAKE_E2E_WITHOUT", ""),
+            "PYTAKE_WITHOUT": os.environ.get("PYTAKE_E2E_WITHOUT", ""), **self.more,
         }  # fmt: skip
         return subprocess.run(
             [PYTAKE, *arguments], env=env, cwd=self.root, stdin=subprocess.DEVNULL,

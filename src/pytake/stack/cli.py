@@ -28,6 +28,7 @@ MOUNTED = {
     "sandbox": "pytake.sandbox.cli",
     "alertmanager": "pytake.stack.alerting_cli",
     "drill": "pytake.stack.drill_cli",
+    "dashboards": "pytake.stack.dashboards.cli",
     "runbook": "pytake.checks.runbook",
 }
 """Sub-commands of other rooms, mounted as they exist: each module holds a typer ``app``."""

@@ -5,6 +5,7 @@ from pytake.telemetry import catalog
 
 def preset_api() -> None:
     """What the API counts over closed sets of labels."""
+    catalog.WS_ACTIVE.preset()
     catalog.WS_MESSAGES.preset()
     catalog.WS_CLOSED.preset()
 

@@ -28,11 +28,12 @@ BOARD.row(
            f"max(job:http_request_errors:ratio_rate5m{{{JOB}}})", steps=RATIO, decimals=2, runbook="ApiHighErrorRate"),
     number("p95", "95 of 100 requests were answered within this time.", "s",
            f"max(job:http_request_duration_seconds:p95_5m{{{JOB}}})", steps=P95, runbook="ApiHighLatency"),
-    number("Dependencies", "What API and worker need, as their own health checks see it.", "short",
-           [('min by (job, dependency) (dependency_up{job=~"pytake-(api|worker)"})', "{{dependency}}, seen by {{job}}")], width=16, height=4,
-           texts=HEALTH, background=True, size=20, runbook="DependencyUnhealthy"),
-    rows("Versions", "What runs, and since which build.", "max by (job, version, revision) (pytake_build_info)",
-         {"job": Column("service"), "version": Column("version"), "revision": Column("revision")}, width=8, height=4, hide=("Value",)),
+    number("Dependencies of the API", "What the API needs, as its own health check sees it.", "short",
+           [('min by (dependency) (dependency_up{job="pytake-api"})', "{{dependency}}")], width=16, height=4,
+           texts=HEALTH, background=True, size=18, runbook="DependencyUnhealthy"),
+    number("Dependencies of the worker", "What the worker needs, as it sees it.", "short",
+           [('min by (dependency) (dependency_up{job="pytake-worker"})', "{{dependency}}")], width=8, height=4,
+           texts=HEALTH, background=True, size=18, runbook="DependencyUnhealthy"),
 )  # fmt: skip
 BOARD.row(
     "Request rate and response times",

@@ -7,7 +7,7 @@ from typing import Any
 
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
 
-from pytake.stack.dashboards import ai, api, conversation, home, infrastructure, logs, slo, stack, whatsapp
+from pytake.stack.dashboards import ai, api, conversation, edits, home, infrastructure, logs, slo, stack, whatsapp
 from pytake.stack.dashboards.parts import Board
 
 TARGET = Path("monitoring/grafana/dashboards")
@@ -17,15 +17,21 @@ BOARDS: tuple[Board, ...] = (
 )  # fmt: skip
 
 
-def render(board: Board) -> str:
-    """The JSON of one dashboard, stable from run to run."""
+def render(board: Board, edited: Path = edits.FOLDER) -> str:
+    """The JSON of one dashboard, stable from run to run: what its builder makes, with edits that were pulled."""
+    data = edits.apply(built(board), edits.load(board.uid, edited))
+    return json.dumps(data, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
+
+
+def built(board: Board) -> dict[str, Any]:
+    """What the builder alone makes."""
     data: dict[str, Any] = json.loads(JSONEncoder(sort_keys=True).encode(board.build()))
     data["schemaVersion"] = 39
     data["panels"] = [_clean(panel) for panel in data["panels"]]
     for variable in data["templating"]["list"]:
         variable.pop("id", None)
     data.pop("style", None)
-    return json.dumps(data, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
+    return data
 
 
 def _clean(panel: dict[str, Any]) -> dict[str, Any]:

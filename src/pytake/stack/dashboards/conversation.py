@@ -6,7 +6,6 @@ Everything comes from the log lines, which carry the conversation's id and the t
 from pytake.stack.dashboards.logs import text_box
 from pytake.stack.dashboards.parts import (
     LOKI,
-    OUTCOMES,
     Board,
     Column,
     lines,
@@ -53,18 +52,18 @@ BOARD.row(
 )  # fmt: skip
 BOARD.row(
     "Messages and states",
-    log_number("Received", "Messages of the customer in the time shown.", "short", _count("message_received"), decimals=0),
-    log_number("Sent", "Our messages that the Graph API took.", "short", _count("message_sent"), decimals=0),
-    log_number("Delivered", "Our messages that reached the customer's phone.", "short", _count("message_status", ' | status="delivered"'), decimals=0),
-    log_number("Read", "Our messages that the customer opened.", "short", _count("message_status", ' | status="read"'), decimals=0),
-    log_number("Failed", "Our messages that did not arrive.", "short", _count("message_status", ' | status="failed"'), decimals=0),
-    log_number("Handed over", "Times that a person was asked for.", "short", _count("conversation_handed_over"), decimals=0),
+    log_number("Received", "Messages of the customer in the time shown.", "locale", _count("message_received"), decimals=0),
+    log_number("Sent", "Our messages that the Graph API took.", "locale", _count("message_sent"), decimals=0),
+    log_number("Delivered", "Our messages that reached the customer's phone.", "locale", _count("message_status", ' | status="delivered"'), decimals=0),
+    log_number("Read", "Our messages that the customer opened.", "locale", _count("message_status", ' | status="read"'), decimals=0),
+    log_number("Failed", "Our messages that did not arrive.", "locale", _count("message_status", ' | status="failed"'), decimals=0),
+    log_number("Handed over", "Times that a person was asked for.", "locale", _count("conversation_handed_over"), decimals=0),
     log_series("Messages", "Messages received and sent, of each interval.", "short",
                [(f'sum by (event) (count_over_time({WORKER} | json event="event" | event=~"message_received|message_sent" [$__auto]))', "{{event}}")],
                height=7),
     log_series("States", "What became of our messages, of each interval.", "short",
                [(f'sum by (status) (count_over_time({WORKER} |= `message_status` | json event="event", status="status" | event="message_status" [$__auto]))', "{{status}}")],
-               height=7, colours=OUTCOMES),
+               height=7, colours={"sent": "blue", "delivered": "green", "read": "purple", "failed": "red"}),
 )  # fmt: skip
 BOARD.row(
     "Timeline",

@@ -39,7 +39,7 @@ BOARD.row(
          {"alertname": Column("alert", link="${runbooks}/${__value.raw}.md"), "alertstate": Column("state"),
           "severity": Column("severity"), "component": Column("component")}, height=9, hide=("Value",)),
     number("Services", "Every job of the stack: all its targets up, or not.", "short", [("min by (job) (up)", "{{job}}")], width=12, height=9,
-           texts=UP, background=True, size=16, runbook="TargetDown"),
+           texts=UP, background=True, size=14, runbook="TargetDown"),
 )  # fmt: skip
 BOARD.row(
     "The last hour",

@@ -403,8 +403,8 @@ def log_number(title: str, description: str, unit: str, expr: str, *, width: int
 
 def trace(title: str, description: str, query: str, *, width: int = 24, height: int = 14) -> Panel:
     """One trace as a waterfall; ``query`` is its id. The SDK has no such panel and no queries of Jaeger."""
-    panel = text.Panel().title(title).description(description).datasource(JAEGER)
-    target: Any = _Made({"query": query, "refId": "A"})
+    panel = text.Panel().title(title).description(description).datasource(JAEGER).no_value("Choose a trace in the list above.")
+    target: Any = _Made({"query": query, "refId": "A", "service": "pytake-worker"})
     return Panel(_Retyped(panel.with_target(target), "traces"), width, height)
 
 

@@ -18,6 +18,9 @@ BOARD.row(
            runbook="ScrapeSlow"),
     series("Samples a scrape", "Largest scrape of each job.", "short", [("max by (job) (job:scrape_samples_scraped:max)", "{{job}}")],
            runbook="ScrapeTooLarge"),
+    rows("Versions", "What of ours runs.", "max by (job, version, revision, python) (pytake_build_info)",
+         {"job": Column("service"), "version": Column("version"), "revision": Column("revision"), "python": Column("Python")}, width=24, height=7,
+         hide=("Value",)),
 )  # fmt: skip
 BOARD.row(
     "Prometheus",
