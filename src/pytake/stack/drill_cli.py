@@ -41,6 +41,9 @@ def drill(
     factor: Annotated[float | None, typer.Option(min=1, help="Divide every duration by this instead.")] = None,
     keep: Annotated[bool, typer.Option("--keep", help="Leave the drill's data and logs in var/drill.")] = False,
     without: Annotated[str, typer.Option(help="Components to leave out, separated by commas.")] = "",
+    offset: Annotated[
+        int, typer.Option("--port-offset", min=0, max=16_000, help="Ports of the drill's stack are so much higher.")
+    ] = arenas.OFFSET,
     list_only: Annotated[
         bool, typer.Option("--list", help="List alerts, their scenario, and what is not provoked.")
     ] = False,
@@ -61,10 +64,10 @@ def drill(
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # the drill's stack must not outlive the drill
     begun = time.time()
     with open_channels() as channels:
-        arena = arenas.prepare(channels.environment, divisor, without)
+        arena = arenas.prepare(channels.environment, divisor, without, offset)
         try:
             with Board(err) as board:
-                board.say(f"drill stack on ports +{arenas.OFFSET}, durations divided by {divisor:g}")
+                board.say(f"drill stack on ports +{offset}, durations divided by {divisor:g}")
                 arenas.start(arena, board)
             scene = Scene(arena, channels.inbox, divisor, channels.refuse)
             with _Progress() as progress:
@@ -101,7 +104,9 @@ class _Progress:
         for course in courses:
             if course.done and (key := (course.scenario, course.alert)) not in self._said:
                 self._said.add(key)
-                err.print(f"  {'[green]✔' if course.passed else '[red]✘'} {course.alert}[/] {_words(course)}", soft_wrap=True)
+                err.print(
+                    f"  {'[green]✔' if course.passed else '[red]✘'} {course.alert}[/] {_words(course)}", soft_wrap=True
+                )
         if self._live:
             self._live.update(table([c for c in courses if c.injected and not c.done], text))
         elif text != self._last:

@@ -1,10 +1,21 @@
 """A drill's shortened durations: every one of the alerting path, nothing else."""
 
 import pytest
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytake.stack.drill.fast import milliseconds, scale_document, scale_duration, scale_expression
+from pytake.stack.drill.fast import (
+    AGE_LIMITS,
+    milliseconds,
+    scale_document,
+    scale_duration,
+    scale_expression,
+    scale_rules,
+)
+from tests.unit.stack.support import ROOT
+
+RULES = ROOT / "monitoring" / "prometheus" / "rules"
 
 
 @pytest.mark.parametrize(
@@ -64,3 +75,22 @@ def test_a_scaled_duration_is_at_least_the_quotient_and_less_than_a_second_above
 def test_scrapes_stay_long_enough_for_slow_exporters(interval, expected):
     assert scale_document({"scrape_interval": interval}, 10) == {"scrape_interval": expected}
     assert scale_document({"scrape_interval": interval}, 1) == {"scrape_interval": interval}
+
+
+def test_windows_of_error_budgets_and_limits_of_age_are_divided_too():
+    rules = {"groups": [
+        {"name": "slo:slow", "rules": [{"record": "r", "expr": "sum(x[3d]) / sum(x[5m])"}]},
+        {"name": "queue:alert", "rules": [
+            {"alert": "QueueStuck", "expr": "age > 300"}, {"alert": "Other", "expr": "age > 300"},
+        ]},
+    ]}  # fmt: skip
+    slow, queue = scale_rules(rules, 10)["groups"]
+    assert slow["rules"][0]["expr"] == "sum(x[3240s]) / sum(x[30s])"
+    assert [rule["expr"] for rule in queue["rules"]] == ["age > 30", "age > 300"]
+
+
+def test_every_limit_of_age_is_in_its_rule():
+    for name, limit in AGE_LIMITS.items():
+        found = [rule["expr"] for path in RULES.glob("*.yml") for group in yaml.safe_load(path.read_text())["groups"]
+                 for rule in group["rules"] if rule.get("alert") == name]  # fmt: skip
+        assert f"> {limit}" in found[0], name

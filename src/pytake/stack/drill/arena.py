@@ -72,13 +72,13 @@ class Arena(Stack):
         return self.root / "monitoring"
 
 
-def prepare(channels: Mapping[str, str], factor: float, without: str = "") -> Arena:
+def prepare(channels: Mapping[str, str], factor: float, without: str = "", offset: int = OFFSET) -> Arena:
     """Make the drill's settings and configuration; nothing runs yet."""
     root = checkout()
     ensure_env_file(root / ".env")
     env = read_env(root / ".env")
     env = {name: value for name, value in env.items() if name not in _REAL and not _ADDRESS.fullmatch(name)}
-    env |= {"PYTAKE_ENVIRONMENT": "drill", "PYTAKE_PORT_OFFSET": str(OFFSET), "PYTAKE_WITHOUT": without}
+    env |= {"PYTAKE_ENVIRONMENT": "drill", "PYTAKE_PORT_OFFSET": str(offset), "PYTAKE_WITHOUT": without}
     env |= SETTINGS | dict(channels)
     settings = StackSettings.model_validate({name.lower(): value for name, value in env.items()})
     arena = Arena(root, settings, env)

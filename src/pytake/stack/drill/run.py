@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 import yaml
 
@@ -49,7 +50,8 @@ def chosen(
         for item in SCENARIOS:
             names = {*item.alerts, *item.later} if shown else {*item.hidden}
             if left & names:
-                found.append(item)
+                later = tuple(name for name in item.later if name in alerts)  # they take minutes
+                found.append(replace(item, later=later, hidden=tuple(name for name in item.hidden if name in alerts)))
                 left -= names
     return found
 

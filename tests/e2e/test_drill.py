@@ -1,0 +1,69 @@
+"""A part of the drill: real faults, real alerts, real notifications, and nothing left behind."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.e2e.test_deploy import free_offset
+from tests.support.waiting import wait_until
+from tests.unit.stack.support import ROOT
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(400)]
+PYTAKE = Path(sys.executable).with_name("pytake")
+ALERTS = ("ApiDown", "WhatsAppTokenExpired", "LogErrorBurst", "ConfigReloadFailed")
+
+
+@pytest.fixture
+def root(tmp_path):
+    """A checkout of its own: the drill's state lies below it."""
+    shutil.copytree(ROOT / "monitoring", tmp_path / "monitoring")
+    shutil.copytree(ROOT / "docs" / "runbooks", tmp_path / "docs" / "runbooks")
+    return tmp_path
+
+
+def command(root: Path, *arguments: str) -> "subprocess.Popen[str]":
+    env = {"PATH": os.environ["PATH"], "HOME": os.environ.get("HOME", "/"), "PYTAKE_ROOT": str(root)}
+    return subprocess.Popen(
+        [PYTAKE, "drill", "--port-offset", str(free_offset()), *arguments],
+        env=env, cwd=root, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        start_new_session=True,
+    )  # fmt: skip
+
+
+def left_behind(root: Path) -> list[list[str]]:
+    """Processes that work in, or were started for, this checkout."""
+    return [each.info["cmdline"] for each in psutil.process_iter(["cmdline"])
+            if any(str(root) in part for part in each.info["cmdline"] or ())]  # fmt: skip
+
+
+def test_four_alerts_fire_arrive_and_resolve(root):
+    process = command(root, "--fast", "--json", *ALERTS)
+    output, errors = process.communicate(timeout=360)
+    assert process.returncode == 0, errors[-3000:]
+    rows = {row["alert"]: row for row in json.loads(output)["alerts"]}
+    assert set(ALERTS) <= set(rows)
+    assert all(row["passed"] for row in rows.values())
+    assert rows["ApiDown"]["channels"] == ["email", "oncall", "slack"]
+    assert rows["LogErrorBurst"]["channels"] == ["email", "slack"]
+    assert 0 < rows["ApiDown"]["detected_s"] <= rows["ApiDown"]["notified_s"]
+    assert left_behind(root) == []
+    assert not (root / "var" / "drill").exists()
+
+
+def test_a_drill_that_is_broken_off_leaves_nothing_running(root):
+    process = command(root, "--fast", "ApiDown")
+    assert process.stderr is not None
+    for line in process.stderr:
+        if "waiting for a quiet stack" in line:
+            break
+    process.send_signal(2)
+    process.communicate(timeout=120)
+    assert process.returncode == 130
+    wait_until(lambda: not left_behind(root), 20, "the drill's processes to end")
+    assert not (root / "var" / "drill").exists()
