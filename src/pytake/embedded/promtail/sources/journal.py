@@ -56,7 +56,8 @@ class JournalSource(Source):
 
     def command(self, journalctl: str) -> list[str]:
         """The journalctl command line."""
-        words = [journalctl, "--output=json", "--follow", "--all"]
+        # --no-tail: following would begin at the last ten entries, also after a cursor
+        words = [journalctl, "--output=json", "--follow", "--no-tail", "--all"]
         if self._config.path:
             words.append(f"--directory={self._config.path}")
         if cursor := self._positions.get_text(self._key):
@@ -87,7 +88,7 @@ class JournalSource(Source):
             data = json.loads(raw)
         except ValueError:
             return
-        fields = {name: value for name, value in data.items() if isinstance(value, str)}
+        fields = {name: text for name, value in data.items() if (text := _text(value)) is not None}
         base = dict(self._config.labels)
         for name, value in fields.items():
             base[f"__journal_{name.lower()}"] = value
@@ -104,3 +105,12 @@ class JournalSource(Source):
         ticket.remaining += 1
         self._pipeline.push([Entry(visible(labels), int(at) * 1000 if at.isdigit() else time.time_ns(), line, ticket)])
         ticket.settle()
+
+
+def _text(value: object) -> str | None:
+    """A field's text; journalctl writes what is not UTF-8 as a list of bytes, and None for what is too large."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, list) and all(isinstance(item, int) and 0 <= item < 256 for item in value):
+        return bytes(value).decode(errors="replace")
+    return None
