@@ -5,10 +5,12 @@ import { ErrorBoundaryAlert, GlobalStyles, ModalRoot, ModalsProvider, PortalCont
 import { lazy, Suspense, useLayoutEffect, useState } from "react";
 import { Route, Router, Routes } from "react-router-dom";
 import { NavBar } from "./NavBar";
+import { Shortcuts } from "./Shortcuts";
 import { DashboardPage } from "./pages/DashboardPage";
 import { LoginPage } from "./pages/LoginPage";
 import { SearchPage } from "./pages/SearchPage";
 
+const ImportPage = lazy(() => import("./pages/ImportPage"));
 const ExplorePage = lazy(() => import("./pages/explore/ExplorePage"));
 const AlertingPage = lazy(() => import("./pages/alerting/AlertingPage"));
 
@@ -26,6 +28,7 @@ function Pages() {
     <Router navigator={locationService.getHistory() as never} location={at}>
       <div className={style.app}>
         {!bare && <NavBar />}
+        {at.pathname !== "/login" && <Shortcuts />}
         <div className={cx(style.main)}>
           <ErrorBoundaryAlert key={at.pathname}>
             <Suspense fallback={null}>
@@ -35,6 +38,7 @@ function Pages() {
                 <Route path="/d/:uid/*" element={<DashboardPage />} />
                 <Route path="/dashboards" element={<SearchPage />} />
                 <Route path="/dashboards/f/:uid/*" element={<SearchPage />} />
+                <Route path="/dashboard/import" element={<ImportPage />} />
                 <Route path="/explore" element={<ExplorePage />} />
                 <Route path="/alerting/*" element={<AlertingPage />} />
                 <Route path="*" element={<h2>There is no such page here.</h2>} />

@@ -3,6 +3,7 @@ import type { GrafanaTheme2 } from "@grafana/data";
 import { config } from "@grafana/runtime";
 import { IconButton, useStyles2 } from "@grafana/ui";
 import { Link, useLocation } from "react-router-dom";
+import { otherTheme } from "./theme";
 
 const styles = (theme: GrafanaTheme2) => ({
   bar: css({ display: "flex", alignItems: "center", gap: 4, height: 48, padding: "0 16px", background: theme.colors.background.primary, borderBottom: `1px solid ${theme.colors.border.weak}`, overflowX: "auto", flex: "none" }),
@@ -11,14 +12,6 @@ const styles = (theme: GrafanaTheme2) => ({
   space: css({ flex: 1 }),
 });
 const PLACES = [["/", "Home"], ["/dashboards", "Dashboards"], ["/explore", "Explore"], ["/alerting", "Alerting"]] as const;
-
-/** Themes are built once at the start: another one needs a new page. */
-function otherTheme(): void {
-  localStorage.setItem("pytake.theme", config.theme2.isDark ? "light" : "dark");
-  const url = new URL(location.href);
-  url.searchParams.delete("theme");
-  location.replace(url);
-}
 
 export function NavBar() {
   const style = useStyles2(styles);

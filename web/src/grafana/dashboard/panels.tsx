@@ -18,12 +18,18 @@ function bounds(config: FieldConfigSource | undefined): FieldConfigSource {
   return { defaults, overrides: config?.overrides ?? [] };
 }
 
+/** About one point a pixel, known before the panel is drawn, so that its query need not wait for that. */
+function pointsOf({ gridPos }: PanelJson): number {
+  const share = window.innerWidth < 768 ? 1 : (gridPos?.w ?? 12) / 24;
+  return Math.max(100, Math.round((window.innerWidth * share) / 50) * 50);
+}
+
 function dataOf(json: PanelJson) {
   if (NO_QUERY.has(json.type) || !json.targets?.length) return undefined;
   const first = json.targets.find((target) => target.datasource)?.datasource;
   const runner = new SceneQueryRunner({
     queries: json.targets, datasource: reference(json.datasource) ?? reference(first), minInterval: json.interval ?? undefined,
-    maxDataPoints: json.maxDataPoints ?? undefined, maxDataPointsFromWidth: true,
+    maxDataPoints: json.maxDataPoints ?? pointsOf(json),
   });
   return json.transformations?.length ? new SceneDataTransformer({ $data: runner, transformations: json.transformations }) : runner;
 }

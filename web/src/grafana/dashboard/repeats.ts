@@ -21,7 +21,7 @@ export class Repeats extends SceneObjectBase<State> {
 
   constructor(state: State) {
     super(state);
-    this.addActivationHandler(() => this.fill());
+    this.addActivationHandler(() => { if (repeatNames(this.state.panels).length) this.fill(); });
   }
 
   private valuesOf = (name: string): Choice[] | undefined => {
@@ -33,7 +33,7 @@ export class Repeats extends SceneObjectBase<State> {
     return [value].flat().map((one, i) => ({ value: String(one), text: String([text].flat()[i] ?? one) }));
   };
 
-  private fill(): void {
+  fill(): void {
     const grid = this.parent as SceneGridLayout;
     const closed = new Map(grid.state.children.flatMap((child) => (child instanceof SceneGridRow ? [[child.state.key, child.state.isCollapsed] as const] : [])));
     const { loose, rows } = layoutOf(this.state.panels, this.valuesOf);
@@ -60,5 +60,9 @@ export class Repeats extends SceneObjectBase<State> {
 }
 
 /** The grid of a dashboard. */
-export const grid = (panels: PanelJson[] = []) =>
-  new SceneGridLayout({ isDraggable: false, isResizable: false, isLazy: true, children: [], $behaviors: [new Repeats({ panels })] });
+export function grid(panels: PanelJson[] = []): SceneGridLayout {
+  const repeats = new Repeats({ panels });
+  const made = new SceneGridLayout({ isDraggable: false, isResizable: false, isLazy: true, children: [], $behaviors: [repeats] });
+  if (!repeatNames(panels).length) repeats.fill();
+  return made;
+}

@@ -10,6 +10,8 @@ import { locationService } from "@grafana/runtime";
 import { useLayoutEffect } from "react";
 import { useLocation } from "react-router-dom";
 import { reference, type AnnotationJson, type DashboardJson, type DashboardMeta, type PanelJson } from "./json";
+import { prefer } from "../runtime/preferences";
+import { opened } from "./active";
 import { AnnotationSwitches } from "./AnnotationSwitches";
 import { DashboardLinks } from "./DashboardLinks";
 import { Drawers } from "./Drawers";
@@ -61,6 +63,15 @@ function DashboardView({ model }: SceneComponentProps<DashboardScene>) {
 export class DashboardScene extends SceneObjectBase<State> {
   static Component = DashboardView;
 
+  constructor(state: State) {
+    super(state);
+    this.addActivationHandler(() => {
+      const close = opened(this);
+      const zones = sceneGraph.getTimeRange(this).subscribeToState(({ timeZone }, before) => { if (timeZone && timeZone !== before.timeZone) prefer({ timezone: timeZone }); });
+      return () => { close(); zones.unsubscribe(); };
+    });
+  }
+
   /** A panel by the id in the address: ``panel-3`` or ``3``. */
   panel(id: string): VizPanel | undefined {
     const key = id.startsWith("panel-") ? id : `panel-${id}`;
@@ -101,7 +112,7 @@ export function sceneOf(json: DashboardJson, meta: DashboardMeta = {}, original 
   ];
   return new DashboardScene({
     json, original, meta, controls, body: grid(json.panels),
-    $timeRange: new SceneTimeRange({ from: json.time?.from ?? "now-6h", to: json.time?.to ?? "now", timeZone: json.timezone || "browser" }),
+    $timeRange: new SceneTimeRange({ from: json.time?.from ?? "now-6h", to: json.time?.to ?? "now", timeZone: json.timezone && json.timezone !== "browser" ? json.timezone : undefined }),
     $variables: variableSet(json.templating?.list),
     $data: annotations.length ? new SceneDataLayerSet({ layers: annotations.map((one, i) => layer(one, i, json.uid)) }) : undefined,
     $behaviors: [new behaviors.CursorSync({ sync: json.graphTooltip ?? 0 })],

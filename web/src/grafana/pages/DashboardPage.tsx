@@ -3,6 +3,7 @@ import { Alert, LoadingPlaceholder } from "@grafana/ui";
 import { useEffect, useState } from "react";
 import { useParams } from "react-router-dom";
 import type { DashboardJson, DashboardMeta } from "../dashboard/json";
+import { migrated } from "../dashboard/migrate";
 import { sceneOf, type DashboardScene } from "../dashboard/scene";
 import { get } from "../runtime/http";
 import { visit } from "../runtime/visited";
@@ -21,7 +22,7 @@ export function DashboardPage({ home = false }: { home?: boolean }) {
       ({ dashboard, meta }) => {
         document.title = `${dashboard.title} - PyTake`;
         visit(dashboard.uid);
-        setScene(sceneOf(dashboard, meta));
+        setScene(sceneOf(migrated(dashboard), meta, dashboard));
       },
       (failure: Error) => { if (!abort.signal.aborted) setError(failure.message); },
     );

@@ -62,7 +62,7 @@ export function TimeSeriesPanel(props: PanelProps<Options>) {
         />
       )}
       <AnnotationMarks builder={builder} frames={marks} timeZone={timeZone} />
-      {dots.length > 0 && <Exemplars builder={builder} frames={dots} aligned={aligned} timeZone={timeZone} />}
+      <Exemplars builder={builder} frames={dots} aligned={aligned} timeZone={timeZone} />
     </>
   );
   return (

@@ -9,7 +9,7 @@ import { HeatmapPanel } from "./HeatmapPanel";
 import { HistogramPanel } from "./HistogramPanel";
 import { LogsPanel } from "./LogsPanel";
 import { PiePanel } from "./PiePanel";
-import { StatePanel } from "./StatePanel";
+import { HistoryPanel, StatePanel } from "./StatePanel";
 import { StatPanel } from "./StatPanel";
 import { TablePanel } from "./TablePanel";
 import { TextPanel } from "./TextPanel";
@@ -44,7 +44,7 @@ const KINDS: Record<string, Kind> = {
   piechart: { draw: PiePanel, palette: FieldColorModeId.PaletteClassic, custom: { hideFrom: HIDE } },
   heatmap: { draw: HeatmapPanel, palette: FieldColorModeId.PaletteClassic, custom: { hideFrom: HIDE, scaleDistribution: undefined } },
   "state-timeline": { draw: StatePanel, palette: FieldColorModeId.Thresholds, custom: BLOCKS },
-  "status-history": { draw: StatePanel, palette: FieldColorModeId.Thresholds, custom: BLOCKS },
+  "status-history": { draw: HistoryPanel, palette: FieldColorModeId.Thresholds, custom: BLOCKS },
   logs: { draw: LogsPanel, palette: FieldColorModeId.PaletteClassic },
   traces: { draw: TracesPanel, palette: FieldColorModeId.PaletteClassic },
   histogram: { draw: HistogramPanel, palette: FieldColorModeId.PaletteClassic, custom: { ...LINES, lineWidth: 1, fillOpacity: 80 } },

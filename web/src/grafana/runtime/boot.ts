@@ -8,6 +8,7 @@ import {
 import { sceneGraph, type SceneObject } from "@grafana/scenes";
 import { getPlugin } from "../panels/plugins";
 import { request } from "./http";
+import { timeZone } from "./preferences";
 import { fillRegistries } from "./registries";
 import { runRequest } from "./runRequest";
 import { sources } from "./sources";
@@ -38,7 +39,7 @@ export async function boot(): Promise<void> {
   setEchoSrv({ flush: () => undefined, addBackend: () => undefined, addEvent: () => undefined, onInteraction: () => () => undefined } as EchoSrv);
   setReturnToPreviousHook(() => () => undefined);
   setChromeHeaderHeightHook(() => 48);
-  setTimeZoneResolver(() => "browser");
+  setTimeZoneResolver(timeZone);
   locationUtil.initialize({ config: { appSubUrl: "" } as never, getTimeRangeForUrl: () => ({ from: "now-1h", to: "now" }) as never, getVariablesUrlParams: () => ({}) });
   await initPluginTranslations("grafana");
   await initPluginTranslations("grafana-scenes");

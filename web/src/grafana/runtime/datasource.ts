@@ -6,7 +6,8 @@ import {
 import { getTemplateSrv, toDataQueryResponse } from "@grafana/runtime";
 import type { DataQuery } from "@grafana/schema";
 import { of, Observable } from "rxjs";
-import { get, HttpError, send } from "./http";
+import { batches } from "./batch";
+import { get, HttpError } from "./http";
 import { processEvents } from "./annotations";
 import { exemplarFrame } from "./exemplars";
 import { labelRequest, type LabelRequest } from "./variables";
@@ -50,11 +51,11 @@ export class ServerDataSource extends DataSourceApi<ServerQuery> {
     });
   }
 
-  private async ask(body: object, asked: ServerQuery[], request: DataQueryRequest, signal: AbortSignal): Promise<DataQueryResponse> {
+  private async ask(body: { from: string; to: string }, asked: ServerQuery[], request: DataQueryRequest, signal: AbortSignal): Promise<DataQueryResponse> {
     const began = performance.now();
     const dots = this.exemplars(asked, request, signal);
     try {
-      const data = await send<never>("POST", "/api/ds/query", body, signal);
+      const data = await batches.ask(this.uid, asked, body.from, body.to);
       remember(request.requestId, body, performance.now() - began);
       const answer = toDataQueryResponse({ data } as never, asked);
       return { ...answer, data: [...answer.data, ...(await dots)] };

@@ -7,9 +7,20 @@ export class HttpError extends Error {
 
 interface ErrorBody { message?: string; error?: string; errors?: string[] }
 
+declare global {
+  interface Window { pytakeEarly?: Record<string, Promise<Response>> }
+}
+
+/** What the page asked for before its scripts were there; each answer is taken once. */
+function early(path: string, { method = "GET" }: RequestInit): Promise<Response> | undefined {
+  const found = method === "GET" ? window.pytakeEarly?.[path] : undefined;
+  if (found) delete window.pytakeEarly![path];
+  return found;
+}
+
 /** JSON of an answer; 401 leads to the login page. */
 export async function request<T>(path: string, init: RequestInit = {}): Promise<T> {
-  const answer = await fetch(path, { credentials: "same-origin", ...init });
+  const answer = await (early(path, init) ?? fetch(path, { credentials: "same-origin", ...init }));
   const text = await answer.text();
   const body: unknown = parse(text);
   if (answer.ok) return body as T;
