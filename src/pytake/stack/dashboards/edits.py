@@ -14,6 +14,8 @@ from typing import Any
 FOLDER = Path("monitoring/grafana/edits")
 NAMED = {"panels": "title", "list": "name"}
 """Lists that are compared by the name of their members."""
+REPLACE = "$replace"
+"""What RFC 7396 cannot say: this object stands where one was deleted or was none; nothing of an older one stays."""
 _OWN = frozenset(
     {"id", "uid", "version", "iteration", "gnetId", "schemaVersion", "title", "weekStart", "fiscalYearStartMonth"}
 )
@@ -98,7 +100,13 @@ def compose(first: Any, then: Any) -> Any:
     """One patch that does what ``first`` and after it ``then`` do."""
     if not (isinstance(first, dict) and isinstance(then, dict)):
         return then
-    return {**first, **{key: compose(first.get(key), value) for key, value in then.items()}}
+    if REPLACE in first:
+        return {REPLACE: _apply(first[REPLACE], then)}
+    made = dict(first)
+    for key, value in then.items():
+        anew = key in first and not isinstance(first[key], dict) and isinstance(value, dict)
+        made[key] = {REPLACE: value} if anew else compose(first.get(key), value)
+    return made
 
 
 def differences(before: Any, after: Any, path: str = "") -> Iterator[Difference]:
@@ -129,11 +137,13 @@ def apply(model: Model, change: Mapping[str, Any]) -> Model:
 def _apply(value: Any, change: Any, key: str = "") -> Any:
     if not isinstance(change, dict):
         return change
+    if REPLACE in change:
+        return change[REPLACE]
     name = NAMED.get(key)
     if name and isinstance(value, list):
         before = dict(_labelled(value, name))
         after = {label: _apply(item, change[label]) if label in change else item for label, item in before.items()}
-        after |= {label: item for label, item in change.items() if label not in before}
+        after |= {label: _apply({}, item) for label, item in change.items() if label not in before}
         return [item for item in after.values() if item is not None]
     made = dict(value) if isinstance(value, dict) else {}
     for part, item in change.items():
