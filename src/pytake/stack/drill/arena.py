@@ -4,9 +4,11 @@
 night must see tickets too) and, with a factor above one, every duration is divided (:mod:`~pytake.stack.drill.fast`).
 """
 
+import fcntl
 import re
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +20,7 @@ from pytake.stack.deploy import Progress, deploy
 from pytake.stack.drill.disks import unmount_below
 from pytake.stack.drill.fast import scale_document, scale_rules
 from pytake.stack.envfile import ensure_env_file, read_env
+from pytake.stack.errors import StackError
 from pytake.stack.layout import Stack, checkout
 from pytake.stack.settings import StackSettings
 from pytake.stack.supervisor import Supervisor
@@ -27,6 +30,7 @@ OFFSET = 14_400
 NUMBERS = (
     "plain", "token", "expiring", "blocked", "quality", "paced", "ours", "recipient", "silent", "late", "doubt",
     "limited",
+    "strange",
 )  # fmt: skip
 """Slugs of the drill's WhatsApp numbers: faults of one number leave the others alone."""
 
@@ -70,6 +74,19 @@ class Arena(Stack):
     def source(self) -> Path:
         """The committed configuration."""
         return self.root / "monitoring"
+
+
+@contextmanager
+def alone() -> Iterator[None]:
+    """One drill at a time in a checkout. Raises :class:`StackError` while another runs."""
+    folder = checkout() / "var"
+    folder.mkdir(exist_ok=True)
+    with (folder / "drill.lock").open("w", encoding="utf-8") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise StackError("a drill runs in this checkout", hint="wait for its end; one at a time") from None
+        yield
 
 
 def prepare(channels: Mapping[str, str], factor: float, without: str = "", offset: int = OFFSET) -> Arena:

@@ -11,7 +11,7 @@ from typing import Any
 
 from pytake.stack.drill import cgroup
 from pytake.stack.drill.disks import filled, may_mount, small_disk
-from pytake.stack.drill.scenario import scenario
+from pytake.stack.drill.scenario import Part, scenario
 from pytake.stack.drill.scene import Scene
 
 HALF_FULL, STEP = 0.62, 0.0004
@@ -35,7 +35,15 @@ def filling_disk(scene: Scene) -> Iterator[None]:
             yield
 
 
-@scenario("a disk is full", "HostDiskFull", "DependencyUnhealthy", "LogDiskFull", detect=600, needs=may_mount)
+@scenario(
+    "a disk is full",
+    "HostDiskFull",
+    "DependencyUnhealthy",
+    "LogDiskFull",
+    uses=(Part.LOKI,),
+    detect=600,
+    needs=may_mount,
+)
 def full_disk(scene: Scene) -> Iterator[None]:
     """The backend's data folder lies on a small file system that is full; who writes there logs what he was told."""
     with small_disk(scene.arena.disk, 8) as mount:
@@ -68,7 +76,7 @@ def busy_host(scene: Scene) -> Iterator[None]:
             process.join(10)
 
 
-@scenario("a process is killed for its memory", "HostOutOfMemoryKill", "LogOutOfMemory", detect=400,
+@scenario("a process is killed for its memory", "HostOutOfMemoryKill", "LogOutOfMemory", uses=(Part.LOKI,), detect=400,
           needs=cgroup.unavailable)  # fmt: skip
 def out_of_memory(scene: Scene) -> Iterator[None]:
     """In a control group of its own with 16 MB; what the shell says of it is logged."""

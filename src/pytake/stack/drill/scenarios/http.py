@@ -36,13 +36,6 @@ def strange_row(scene: Scene) -> Iterator[None]:
         yield
 
 
-@scenario("somebody tries methods that HTTP does not have", "CardinalityBudgetExceeded", uses=(Part.API,), detect=900)
-def strange_methods(scene: Scene) -> Iterator[None]:
-    """A label value outside of its set counts as ``other``, and is told."""
-    with scene.requests("/", method="BREW", clients=1, pause=0.5):
-        yield
-
-
 @scenario("one of several workers is frozen again and again, another is killed", "InstanceDown", "EventLoopBlocked",
           uses=(Part.WORKER,), detect=600, settle=15)  # fmt: skip
 def several_workers(scene: Scene) -> Iterator[None]:

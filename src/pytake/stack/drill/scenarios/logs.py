@@ -29,25 +29,27 @@ def error_burst(scene: Scene) -> Iterator[None]:
 def old_lines(scene: Scene) -> Iterator[None]:
     """Lines of last month are pushed to Loki, which takes none older than a week."""
     ended = threading.Event()
-
-    def push() -> None:
-        while not ended.wait(0.5):
-            stamp = str(int((time.time() - WEEKS_AGO) * 1e9))
-            body = {"streams": [{"stream": {"job": "drill"}, "values": [[stamp, "an old line"]] * 10}]}
-            with scene.tolerated():
-                scene.http.post(f"{scene.url('loki')}/loki/api/v1/push", json=body)
-
-    with scene.thread(push, ended):
+    with scene.thread(lambda: _push(scene, ended, WEEKS_AGO), ended):
         yield
+
+
+def _push(scene: Scene, ended: threading.Event, age: float) -> None:
+    while not ended.wait(0.5):
+        stamp = str(int((time.time() - age) * 1e9))
+        body = {"streams": [{"stream": {"job": "drill"}, "values": [[stamp, "a line"]] * 10}]}
+        with scene.tolerated():
+            scene.http.post(f"{scene.url('loki')}/loki/api/v1/push", json=body)
 
 
 @scenario("Loki may write no file any longer", "LokiRequestErrors", breaks=(Part.LOKI,), detect=900)
 def full_loki(scene: Scene) -> Iterator[None]:
-    """A quota of no bytes a file; Promtail tries again until Loki takes its lines."""
+    """A quota of no bytes a file; Promtail, and the drill beside it, push until Loki takes their lines."""
+    ended = threading.Event()
     pid = scene.pid("loki")
     soft, hard = resource.prlimit(pid, resource.RLIMIT_FSIZE)
     resource.prlimit(pid, resource.RLIMIT_FSIZE, (0, hard))
     try:
-        yield
+        with scene.thread(lambda: _push(scene, ended, 0), ended):
+            yield
     finally:
         resource.prlimit(pid, resource.RLIMIT_FSIZE, (soft, hard))

@@ -1,5 +1,6 @@
 """Faults of single WhatsApp numbers: each has one of its own, so that they run side by side."""
 
+import contextlib
 import itertools
 import threading
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ from pytake.stack.drill.scenario import Part, scenario
 from pytake.stack.drill.scene import Scene
 
 FLOW = (Part.FLOW, Part.META)
+CODES = 130
 
 
 @scenario("the access token of a number has expired", "WhatsAppTokenExpired", uses=FLOW, detect=200)
@@ -124,6 +126,17 @@ def large_webhooks(scene: Scene) -> Iterator[None]:
 def unpriced_messages(scene: Scene) -> Iterator[None]:
     """In the status webhooks of one number."""
     with scene.fault("unknown_pricing", instance="plain"), _to(scene, "plain"):
+        yield
+
+
+@scenario("Meta answers with error codes that nobody knows", "CardinalityBudgetExceeded", uses=FLOW, detect=1500,
+          settle=60)  # fmt: skip
+def strange_codes(scene: Scene) -> Iterator[None]:
+    """More than a label may have; the rest count as ``other``, and it is told."""
+    with contextlib.ExitStack() as faults:
+        for code in range(900_001, 900_001 + CODES):
+            faults.enter_context(scene.fault("delivery_collapse", instance="strange", code=code, ratio=0.2 / CODES))
+        faults.enter_context(_to(scene, "strange", pause=0.12))
         yield
 
 
