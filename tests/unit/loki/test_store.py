@@ -247,3 +247,21 @@ def test_the_log_is_emptied_as_segments_are_written(kit: Kit) -> None:
         kit.store.flush()
     assert isinstance(kit.store.wal, WriteAheadLog)
     wait_until(lambda: len(kit.store.wal.files()) <= 1, what="old log files to go")
+
+
+def test_segments_are_not_searched_for_metadata_that_they_do_not_have(make_kit: MakeKit) -> None:
+    kit = make_kit()
+    for at, meta in enumerate(({"a": "1"}, {"b": "2"}, {"a": "3", "c": "4"})):
+        kit.push([(NOW + at, "x", meta)])
+        kit.store.flush()
+    needs = Needs(meta_labels=frozenset({"a", "b"}))
+    expected = [("1", None), (None, "2"), ("3", None)]
+    assert kit.rows("m_a, m_b", needs=needs) == expected
+    with kit.engine.query(["fake"], -EVER, EVER) as (source, _):
+        assert source.relation(None, -EVER, EVER, needs).count("json_extract_string(meta") == 2
+    kit.close()
+    again = make_kit()
+    assert [item.meta_keys for item in again.store.manifest.segments.values()] == [("a",), ("b",), ("a", "c")]
+    again.compactor.merge(list(again.store.manifest.segments.values()))
+    assert again.rows("m_a, m_b", needs=needs) == expected
+    assert [item.meta_keys for item in again.store.manifest.segments.values()] == [("a", "b", "c")]

@@ -43,6 +43,8 @@ class Segment:
     """Whether some row has structured metadata."""
     all_json: bool = False
     """Whether every line is a JSON object."""
+    meta_keys: tuple[str, ...] | None = None
+    """All keys of structured metadata; None where that is not known."""
 
 
 @dataclass(slots=True)
@@ -60,6 +62,7 @@ class Transaction:
 def parse_segment(data: dict[str, Any]) -> Segment:
     """A segment of its JSON form."""
     data["columns"] = tuple(data["columns"])
+    data["meta_keys"] = None if data.get("meta_keys") is None else tuple(data["meta_keys"])
     data["sids"] = tuple(tuple(item) for item in data["sids"])
     return Segment(**data)
 

@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 from pytake.embedded.loki.batch import pc
 from pytake.embedded.loki.store import ids
 from pytake.embedded.loki.store.manifest import Segment
+from pytake.embedded.loki.store.metakeys import MAX_KEYS, keys_of
 from pytake.embedded.loki.store.wal import sync_directory
 
 ROW_GROUP = 16384
@@ -78,6 +79,7 @@ class SegmentWriter:
         self._schema = schema
         self._start, self._end, self._rows, self._bytes = 2**63 - 1, -(2**63), 0, 0
         self._has_meta, self._all_json = False, True
+        self._meta_keys: set[str] = set()
         self._streams: dict[int, list[int]] = {}
         self._ids = ids.Builder() if level else None
 
@@ -97,6 +99,8 @@ class SegmentWriter:
         self._all_json = self._all_json and bool(pc.all(part.column("json_ok")).as_py())
         if part.column("meta").null_count < len(part):
             self._has_meta = True
+            if len(self._meta_keys) <= MAX_KEYS:
+                self._meta_keys |= keys_of(part.column("meta"))
             sizes = sizes + pc.fill_null(pc.binary_length(part.column("meta")), 0).to_numpy()
         self._bytes += int(sizes.sum())
         sids = part.column("sid").to_numpy()
@@ -124,6 +128,7 @@ class SegmentWriter:
             level=self._level,
             has_meta=self._has_meta,
             all_json=self._all_json,
+            meta_keys=tuple(sorted(self._meta_keys)) if len(self._meta_keys) <= MAX_KEYS else None,
         )
         try:
             about = orjson.dumps({**asdict(segment), **(extra or {})})

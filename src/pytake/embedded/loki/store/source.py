@@ -43,6 +43,11 @@ class _Shape:
 
     has_meta: bool
     all_json: bool
+    meta_keys: tuple[str, ...] | None = None
+
+    def may_have(self, label: str) -> bool:
+        """Whether structured metadata may hold a label."""
+        return self.has_meta and (self.meta_keys is None or label in self.meta_keys)
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +118,7 @@ class ViewSource:
     ) -> Iterable[tuple[list[Segment], list[tuple[int, int]] | None]]:
         """Segments to read: those with the same columns together, those that the id filter narrowed with ranges."""
         wanted = None if sids is None else frozenset(sids)
-        whole: dict[tuple[tuple[str, ...], bool, bool], list[Segment]] = {}
+        whole: dict[tuple[Any, ...], list[Segment]] = {}
         for item in self._view.segments:
             if item.end < start or item.start >= end:
                 continue
@@ -125,7 +130,8 @@ class ViewSource:
                 continue
             self._count(item)
             if ranges is None:
-                whole.setdefault((item.columns, item.has_meta, item.all_json), []).append(item)
+                held = [name for name in needs.meta_labels if _shape_of(item).may_have(name)]
+                whole.setdefault((item.columns, item.has_meta, item.all_json, *held), []).append(item)
             else:
                 yield [item], ranges
         for group in whole.values():
@@ -164,7 +170,7 @@ class ViewSource:
         if ranges is not None:
             where += " AND (" + " OR ".join(f"ts BETWEEN {low} AND {high}" for low, high in ranges) + ")"
         promoted = [f"j_{label}" for label in group[0].columns]
-        shape = _Shape(group[0].has_meta, group[0].all_json)
+        shape = _shape_of(group[0])
         return self._part(f"read_parquet([{names}])", promoted, where, labels, needs, shape)
 
     def _where(self, sids: Sequence[int] | None, start: int | None, end: int | None) -> str:
@@ -209,10 +215,14 @@ class ViewSource:
         base = [known.get(name, name) for name in BASE_COLUMNS]
         ordered = ", ".join([*base, *(identifier(f"j_{label}") for label in labels)])
         metas = "".join(
-            f", {_meta_value(label) if shape.has_meta else 'NULL::VARCHAR'} AS {identifier('m_' + label)}"
+            f", {_meta_value(label) if shape.may_have(label) else 'NULL::VARCHAR'} AS {identifier('m_' + label)}"
             for label in sorted(needs.meta_labels)
         )
         return f"(SELECT {ordered}{metas} FROM ({inner}))"
+
+
+def _shape_of(item: Segment) -> _Shape:
+    return _Shape(item.has_meta, item.all_json, item.meta_keys)
 
 
 def _meta_value(label: str) -> str:

@@ -416,7 +416,9 @@ class Store:
             size = path.stat().st_size
             if (filter_path := ids.sidecar(path)).exists():
                 size += filter_path.stat().st_size
-            change.add.append(parse_segment({**{name: told[name] for name in Segment.__slots__}, "size": size}))
+            change.add.append(
+                parse_segment({**{name: told[name] for name in Segment.__slots__ if name in told}, "size": size})
+            )
             for sid, labels in told["labels"].items():
                 if int(sid) not in self.manifest.streams:
                     change.streams.append((int(sid), told["tenant"], labels))
