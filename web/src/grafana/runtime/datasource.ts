@@ -32,6 +32,16 @@ function inQuery(value: string | string[], variable: { multi?: boolean; includeA
   return value.length === 1 ? escaped(value[0]!) : `(${value.map(escaped).join("|")})`;
 }
 
+/** As in Grafana the value column of each of several tables has its query's letter, so that joined rows keep them all. */
+function tellTablesApart(answer: DataQueryResponse, asked: ServerQuery[]): DataQueryResponse {
+  const tables = new Set(asked.filter((target) => target["format"] === "table").map((target) => target.refId));
+  if (tables.size < 2) return answer;
+  const data = (answer.data as DataFrame[]).map((frame) => !tables.has(frame.refId ?? "") ? frame : {
+    ...frame, fields: frame.fields.map((field) => (field.name === "Value" ? { ...field, name: `Value #${frame.refId}` } : field)),
+  });
+  return { ...answer, data };
+}
+
 export class ServerDataSource extends DataSourceApi<ServerQuery> {
   annotations = { processEvents };
 
@@ -57,7 +67,7 @@ export class ServerDataSource extends DataSourceApi<ServerQuery> {
     try {
       const data = await batches.ask(this.uid, asked, body.from, body.to);
       remember(request.requestId, body, performance.now() - began);
-      const answer = toDataQueryResponse({ data } as never, asked);
+      const answer = tellTablesApart(toDataQueryResponse({ data } as never, asked), asked);
       return { ...answer, data: [...answer.data, ...(await dots)] };
     } catch (error) {
       if (!(error instanceof HttpError)) throw error;
