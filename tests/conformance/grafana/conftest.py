@@ -118,7 +118,7 @@ def grafana(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
         process.check()
         return httpx.get(f"{url}/api/health").status_code == 200
 
-    wait_until(up, 20, "Grafana to be ready")
+    wait_until(up, 90, "Grafana to be ready")
     yield url
     process.stop()
 

@@ -48,6 +48,7 @@ API: tuple[Rows, ...] = (
     ("/api/users/lookup", organisation.user, GET, {"role": "Admin"}),
     ("/api/users/{id:int}", organisation.user, GET, {"role": "Admin"}),
     ("/api/users/{id:int}/orgs", organisation.user_organisations, GET, {"role": "Admin"}),
+    ("/api/admin/provisioning/{kind}/reload", sources.reload, ("POST",), {"role": "Admin"}),
     ("/api/admin/stats", organisation.stats, GET, {"role": "Admin"}),
     ("/api/teams/search", organisation.teams, GET, {}),
     ("/api/teams", organisation.refused, ("POST",), {"role": "Admin"}),

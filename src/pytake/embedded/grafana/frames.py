@@ -1,6 +1,7 @@
 """Answers of data sources as Grafana's data frames (plugin SDK's JSON form of ``/api/ds/query``)."""
 
 import math
+import zlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -67,24 +68,33 @@ def from_prometheus(ref_id: str, data: Mapping[str, Any], query: Mapping[str, An
     result, expr, template = data["result"], str(query.get("expr", "")), str(query.get("legendFormat") or "")
     match data["resultType"]:
         case "matrix":
-            return [_series(ref_id, row["metric"], row["values"], template, expr) for row in result] or [_empty(ref_id)]
+            cells = [_cells(ref_id, row) for row in result if row.get("histograms")]
+            lines = [
+                _series(ref_id, row["metric"], row["values"], template, query) for row in result if row.get("values")
+            ]
+            return lines + cells or [_empty(ref_id)]
         case "vector" if query.get("format") == "table":
             return [_table(ref_id, result)]
         case "vector":
-            return [_series(ref_id, row["metric"], [row["value"]], template, expr) for row in result] or [
+            return [_series(ref_id, row["metric"], [row["value"]], template, query) for row in result] or [
                 _empty(ref_id)
             ]
         case "scalar":
-            return [_series(ref_id, {}, [result], template, expr)]
+            return [_series(ref_id, {}, [result], template, query)]
         case "streams":
-            return [_lines(ref_id, result)]
+            return [_lines(ref_id, result, expr)]
     raise ValueError(f"the data source answered with an unknown kind of result: {data['resultType']}")
 
 
-def _series(ref_id: str, labels: Mapping[str, str], values: Sequence[Sequence[Any]], template: str, expr: str) -> Frame:
+def _series(
+    ref_id: str, labels: Mapping[str, str], values: Sequence[Sequence[Any]], template: str, query: Mapping[str, Any]
+) -> Frame:
+    expr, step = str(query.get("expr", "")), query.get("step") or 0
     name = legend(template, labels, expr)
     shown = {k: v for k, v in labels.items() if k != "__name__"}
     fields = [field("Time", "time"), field(labels.get("__name__", "Value"), "number", labels=shown, display=name)]
+    if step:
+        fields[0]["config"] = {"interval": round(step * 1000)}
     times = [round(float(point[0]) * 1000) for point in values]
     return frame(
         ref_id,
@@ -92,7 +102,11 @@ def _series(ref_id: str, labels: Mapping[str, str], values: Sequence[Sequence[An
         [times, [number(point[1]) for point in values]],
         kind="timeseries-multi",
         name=name,
-        meta={"typeVersion": [0, 1], "custom": {"resultType": "matrix"}, "executedQueryString": f"Expr: {expr}"},
+        meta={
+            "typeVersion": [0, 1],
+            "custom": {"resultType": "matrix"},
+            "executedQueryString": f"Expr: {expr}\nStep: {step:g}s",
+        },
     )
 
 
@@ -109,7 +123,26 @@ def _table(ref_id: str, result: Sequence[Mapping[str, Any]]) -> Frame:
     return frame(ref_id, fields, columns, kind="table", meta={"custom": {"resultType": "vector"}})
 
 
-def _lines(ref_id: str, result: Sequence[Mapping[str, Any]]) -> Frame:
+def _cells(ref_id: str, row: Mapping[str, Any]) -> Frame:
+    """A native histogram: one cell a bucket and moment."""
+    cells = [
+        (round(float(at) * 1000), number(low), number(high), number(count), int(layout))
+        for at, histogram in row["histograms"]
+        for layout, low, high, count in histogram.get("buckets") or []
+    ]
+    shown = {k: v for k, v in row["metric"].items() if k != "__name__"}
+    fields = [
+        field("xMax", "time"),
+        field("yMin", "number", labels=shown),
+        field("yMax", "number", labels=shown),
+        field("count", "number", labels=shown),
+        field("yLayout", "number"),
+    ]
+    columns: list[Any] = list(zip(*cells, strict=True)) or [[] for _ in fields]
+    return frame(ref_id, fields, columns, kind="heatmap-cells", meta={"custom": {"resultType": "matrix"}})
+
+
+def _lines(ref_id: str, result: Sequence[Mapping[str, Any]], expr: str) -> Frame:
     rows = [(int(value[0]), value[1], stream["stream"]) for stream in result for value in stream["values"]]
     rows.sort(key=lambda row: row[0], reverse=True)
     fields = [
@@ -124,9 +157,19 @@ def _lines(ref_id: str, result: Sequence[Mapping[str, Any]]) -> Frame:
         [row[0] // 1_000_000 for row in rows],
         [row[1] for row in rows],
         [str(row[0]) for row in rows],
-        [f"{row[0]}_{hash((row[1], str(row[2]))) & 0xFFFFFFFF:08x}" for row in rows],
+        [f"{row[0]}_{zlib.crc32(f'{row[1]}{row[2]}'.encode()):08x}" for row in rows],
     ]
-    return frame(ref_id, fields, columns, kind="log-lines", meta={"preferredVisualisationType": "logs"})
+    return frame(
+        ref_id,
+        fields,
+        columns,
+        kind="log-lines",
+        meta={
+            "preferredVisualisationType": "logs",
+            "custom": {"frameType": "LabeledTimeValues"},
+            "executedQueryString": f"Expr: {expr}",
+        },
+    )
 
 
 def from_traces(ref_id: str, traces: Sequence[Mapping[str, Any]]) -> Frame:

@@ -6,14 +6,19 @@ once. Source of the request's shape: Grafana's HTTP API, "Query a data source".
 
 import asyncio
 import json
+import math
 import re
 import time
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Callable, Coroutine, Mapping
+from dataclasses import astuple, dataclass
+from hashlib import blake2b
 from typing import Any
 from urllib.parse import quote
 
+import cramjam
 import httpx
+import orjson
 
 from pytake.embedded.common.config import ConfigError, parse_duration
 from pytake.embedded.grafana import frames
@@ -22,10 +27,13 @@ from pytake.embedded.grafana.provisioning import DataSource
 
 KEEP_SECONDS = 1.0
 MAX_KEPT = 2000
+MAX_PACKED = 200
 MAX_POINTS = 11_000
 DEFAULT_POINTS = 1500
 SCRAPE_SECONDS = 15.0
 _RELATIVE = re.compile(r"now(?:-(\d+)([smhdwMy]))?(?:/[smhdwMy])?")
+_METRIC_QUERY = re.compile(r"\s*[a-z_(]")
+"""LogQL that counts begins with a function; one that shows lines begins with its selector."""
 _UNIT = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800, "M": 2_592_000, "y": 31_536_000}
 
 
@@ -48,88 +56,126 @@ def seconds(duration: str, default: float) -> float:
         return default
 
 
+@dataclass(frozen=True)
+class Window:
+    """The times of a query in Unix seconds, rounded so that all who look at the same moment ask the same."""
+
+    start: float
+    end: float
+    step: float
+    span: int
+
+
+def _window(source: DataSource, query: Mapping[str, Any], start: float, end: float) -> Window:
+    step, span = _step(query, start, end), round(end - start)
+    if source.type == "loki" and query.get("queryType") != "instant" and not query.get("instant"):
+        first = start - start % step if _METRIC_QUERY.match(str(query.get("expr") or "")) else math.floor(start)
+        return Window(first, math.ceil(end), step, span)  # lines of the last second are shown too
+    if source.type == "prometheus" and (query.get("range") or not query.get("instant")):
+        return Window(start - start % step, end - end % (1.0 if query.get("instant") else step), step, span)
+    return Window(math.floor(start), math.floor(end) if source.type != "jaeger" else math.ceil(end), step, span)
+
+
 class Queries:
     """Answers ``/api/ds/query`` over an HTTP client."""
 
     def __init__(self, client: httpx.AsyncClient) -> None:
         self._client = client
         self._shared: OrderedDict[str, tuple[float, asyncio.Task[Any]]] = OrderedDict()
+        self._packed: OrderedDict[bytes, bytes] = OrderedDict()
 
-    async def run(self, body: Mapping[str, Any], sources: Mapping[str, DataSource]) -> dict[str, Any]:
-        """Results by refId; a query that fails carries its error, the others answer."""
+    async def run(self, body: Mapping[str, Any], sources: Mapping[str, DataSource]) -> bytes:
+        """JSON of the results by refId; a query that fails carries its error, the others answer."""
         queries = body.get("queries")
-        if not isinstance(queries, list) or not queries:
+        if not isinstance(queries, list) or not queries or not all(isinstance(query, dict) for query in queries):
             raise ApiError(400, "No queries found in query")
         now = time.time()
         start, end = moment(body.get("from", "now-1h"), now), moment(body.get("to", "now"), now)
         if end < start:
             raise ApiError(400, "the time range ends before it begins")
-        answers = await asyncio.gather(*(self._one(query, sources, start, end) for query in queries))
-        return {"results": {str(q.get("refId", "A")): answer for q, answer in zip(queries, answers, strict=True)}}
+        answers = await asyncio.gather(*(self._shared_answer(query, sources, start, end) for query in queries))
+        named = zip((str(query.get("refId", "A")) for query in queries), answers, strict=True)
+        return orjson.dumps({"results": {name: orjson.Fragment(answer) for name, answer in named}})
 
-    async def _one(self, query: Mapping[str, Any], sources: Mapping[str, DataSource], start: float, end: float) -> Any:
-        ref_id = str(query.get("refId", "A"))
+    def gzip(self, raw: bytes) -> bytes:
+        """``raw`` compressed: viewers of one dashboard get the same bytes, which are compressed once."""
+        key = blake2b(raw, digest_size=16).digest()
+        packed = self._packed.get(key)
+        if packed is None:
+            packed = self._packed[key] = bytes(cramjam.gzip.compress(raw, level=4))
+            if len(self._packed) > MAX_PACKED:
+                self._packed.popitem(last=False)
+        return packed
+
+    async def _shared_answer(
+        self, query: Mapping[str, Any], sources: Mapping[str, DataSource], start: float, end: float
+    ) -> bytes:
+        """One query's result as JSON. Times are rounded to its step: who looks at the same moment asks the same."""
         try:
             source = _source(query, sources)
+        except ApiError as error:
+            return orjson.dumps(_failure(error))
+        window = _window(source, query, start, end)
+        key = "answer " + json.dumps([source.uid, astuple(window), query], sort_keys=True)
+        return bytes(await self._once(key, lambda: self._answer(source, query, window)))
+
+    async def _answer(self, source: DataSource, query: Mapping[str, Any], window: Window) -> bytes:
+        try:
             match source.type:
                 case "prometheus":
-                    found = await self._prometheus(source, query, start, end, ref_id)
+                    found = await self._prometheus(source, query, window)
                 case "loki":
-                    found = await self._loki(source, query, start, end, ref_id)
+                    found = await self._loki(source, query, window)
                 case "jaeger":
-                    found = await self._jaeger(source, query, start, end, ref_id)
-                case kind:
-                    raise ApiError(400, f"data sources of type {kind} cannot be queried here")
+                    found = await self._jaeger(source, query, window)
+                case other:
+                    raise ApiError(400, f"data sources of type {other} are not queried here")
         except ApiError as error:
-            return {"status": error.status, "error": str(error), "errorSource": "downstream", "frames": []}
+            return orjson.dumps(_failure(error))
         except (KeyError, ValueError, TypeError) as error:
-            return {"status": 500, "error": f"unexpected answer of the data source: {error}", "frames": []}
-        return {"status": 200, "frames": found}
+            wrong = f"unexpected answer of the data source: {type(error).__name__} {error}"
+            return orjson.dumps({"status": 500, "error": wrong, "frames": []})
+        return orjson.dumps({"status": 200, "frames": found}, option=orjson.OPT_NON_STR_KEYS)
 
-    async def _prometheus(
-        self, source: DataSource, query: Mapping[str, Any], start: float, end: float, ref_id: str
-    ) -> Any:
-        step = _step(query, start, end)
+    async def _prometheus(self, source: DataSource, query: Mapping[str, Any], window: Window) -> list[frames.Frame]:
+        start, end, step = window.start, window.end, window.step
         scrape = seconds(str(source.json_data.get("timeInterval") or ""), SCRAPE_SECONDS)
-        expr = _interpolate(str(query.get("expr") or ""), step, scrape, end - start)
+        expr = _interpolate(str(query.get("expr") or ""), step, scrape, window.span)
         if not expr:
             return []
-        found = []
-        instant = bool(query.get("instant"))
+        found, asked, instant = [], {**query, "expr": expr, "step": step}, bool(query.get("instant"))
         if query.get("range") or not instant:
-            first = start - start % step
-            params = {"query": expr, "start": f"{first:.3f}", "end": f"{end - end % step:.3f}", "step": f"{step:g}"}
-            found += frames.from_prometheus(
-                ref_id, await self.fetch(source, "/api/v1/query_range", params), {**query, "expr": expr}
-            )
+            times = {"start": f"{start - start % step:.3f}", "end": f"{end - end % step:.3f}", "step": f"{step:g}"}
+            answer = await self.fetch(source, "/api/v1/query_range", {"query": expr, **times})
+            found += frames.from_prometheus(str(query.get("refId", "A")), answer, asked)
         if instant:
-            params = {"query": expr, "time": f"{end - end % 1:.0f}"}
-            found += frames.from_prometheus(
-                ref_id, await self.fetch(source, "/api/v1/query", params), {**query, "expr": expr}
-            )
+            answer = await self.fetch(source, "/api/v1/query", {"query": expr, "time": f"{end:.0f}"})
+            found += frames.from_prometheus(str(query.get("refId", "A")), answer, asked)
         return found
 
-    async def _loki(self, source: DataSource, query: Mapping[str, Any], start: float, end: float, ref_id: str) -> Any:
-        step = _step(query, start, end)
-        expr = _interpolate(str(query.get("expr") or ""), step, step, end - start)
+    async def _loki(self, source: DataSource, query: Mapping[str, Any], window: Window) -> list[frames.Frame]:
+        start, end, step = window.start, window.end, window.step
+        expr = _interpolate(str(query.get("expr") or ""), step, step, window.span)
+        if not expr:
+            return []
         limit = str(query.get("maxLines") or source.json_data.get("maxLines") or 1000)
         if query.get("queryType") == "instant" or query.get("instant"):
-            data = await self.fetch(
-                source, "/loki/api/v1/query", {"query": expr, "time": f"{int(end * 1e9)}", "limit": limit}
-            )
+            params = {"query": expr, "time": f"{int(end * 1e9)}", "limit": limit}
+            answer = await self.fetch(source, "/loki/api/v1/query", params)
         else:
             params = {
                 "query": expr,
-                "start": f"{int((start - start % step) * 1e9)}",
+                "start": f"{int(start * 1e9)}",
                 "end": f"{int(end * 1e9)}",
                 "step": f"{step:g}",
                 "limit": limit,
                 "direction": str(query.get("direction") or "backward"),
             }
-            data = await self.fetch(source, "/loki/api/v1/query_range", params)
-        return frames.from_prometheus(ref_id, data, {**query, "expr": expr})
+            answer = await self.fetch(source, "/loki/api/v1/query_range", params)
+        return frames.from_prometheus(str(query.get("refId", "A")), answer, {**query, "expr": expr, "step": step})
 
-    async def _jaeger(self, source: DataSource, query: Mapping[str, Any], start: float, end: float, ref_id: str) -> Any:
+    async def _jaeger(self, source: DataSource, query: Mapping[str, Any], window: Window) -> list[frames.Frame]:
+        ref_id = str(query.get("refId", "A"))
         text = str(query.get("query") or "").strip()
         if query.get("queryType") == "search" or not text:
             params = {
@@ -139,8 +185,8 @@ class Queries:
                 "minDuration": str(query.get("minDuration") or ""),
                 "maxDuration": str(query.get("maxDuration") or ""),
                 "limit": str(query.get("limit") or 20),
-                "start": str(int(start * 1e6)),
-                "end": str(int(end * 1e6)),
+                "start": str(int(window.start * 1e6)),
+                "end": str(int(window.end * 1e6)),
             }
             found = await self.fetch(source, "/api/traces", {k: v for k, v in params.items() if v})
             return [frames.from_traces(ref_id, found or [])]
@@ -152,14 +198,24 @@ class Queries:
     async def fetch(self, source: DataSource, path: str, params: Mapping[str, str]) -> Any:
         """The answer's ``data``; one request for all who ask the same within a second."""
         key = json.dumps([source.uid, path, sorted(params.items())])
+        return await self._once(key, lambda: self._request(source, path, params))
+
+    async def _once(self, key: str, make: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
+        """What ``make`` gives: shared while it is under way, and kept for a moment; failures are not kept."""
         kept = self._shared.get(key)
-        if kept is None or (kept[1].done() and time.monotonic() - kept[0] > KEEP_SECONDS):
-            task = asyncio.create_task(self._request(source, path, params))
-            kept = self._shared[key] = (time.monotonic(), task)
+        if kept is None or (kept[1].done() and (time.monotonic() - kept[0] > KEEP_SECONDS or kept[1].exception())):
+            kept = self._shared[key] = (time.monotonic(), asyncio.create_task(make()))
             self._shared.move_to_end(key)
-            while len(self._shared) > MAX_KEPT:
-                self._shared.popitem(last=False)
+            self._forget()
         return await asyncio.shield(kept[1])
+
+    def _forget(self) -> None:
+        """Let go of what nobody can be given any more."""
+        while self._shared:
+            made, task = next(iter(self._shared.values()))
+            if len(self._shared) <= MAX_KEPT and not (task.done() and time.monotonic() - made > KEEP_SECONDS):
+                return
+            self._shared.popitem(last=False)
 
     async def _request(self, source: DataSource, path: str, params: Mapping[str, str]) -> Any:
         auth = (source.user, source.password) if source.user else None
@@ -173,6 +229,10 @@ class Queries:
             raise ApiError(answer.status_code, _words(answer))
         body = answer.json()
         return body.get("data", body) if isinstance(body, dict) else body
+
+
+def _failure(error: ApiError) -> dict[str, Any]:
+    return {"status": error.status, "error": str(error), "errorSource": "downstream", "frames": []}
 
 
 def _words(answer: httpx.Response) -> str:

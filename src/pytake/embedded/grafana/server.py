@@ -81,6 +81,16 @@ class Server:
             httpx.AsyncClient(timeout=settings.outside_timeout_seconds, follow_redirects=True),
         )
 
+    def reload(self, kind: str) -> None:
+        """Read provisioning files again; raises :class:`ProvisioningError` and keeps what was."""
+        folder = self.settings.paths_provisioning
+        if kind == "datasources":
+            self.sources = load_datasources(folder)
+        elif kind == "dashboards":
+            self.dashboards = Dashboards(load_providers(folder))
+        else:
+            self.contact_points = ContactPoints(folder)
+
     @staticmethod
     def now() -> float:
         """Unix seconds."""

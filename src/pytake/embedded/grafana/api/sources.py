@@ -10,7 +10,7 @@ from starlette.responses import Response, StreamingResponse
 
 from pytake.embedded.grafana.errors import ApiError, not_found
 from pytake.embedded.grafana.identity import Principal
-from pytake.embedded.grafana.provisioning import DataSource
+from pytake.embedded.grafana.provisioning import DataSource, ProvisioningError
 from pytake.embedded.grafana.server import MAX_BODY, VERSION, Server, body
 
 PASSED_ON = frozenset({"accept", "content-type", "accept-encoding", "x-scope-orgid"})
@@ -70,7 +70,24 @@ def _find(server: Server, params: Any) -> DataSource:
 
 async def read_only(_server: Server, _request: Request, _who: Principal) -> Any:
     """Changing data sources: they come from files here."""
-    raise ApiError(403, "data sources are provisioned: change monitoring/grafana/provisioning/datasources and restart")
+    raise ApiError(
+        403,
+        "data sources are provisioned: change provisioning/datasources,"
+        " then restart or POST /api/admin/provisioning/datasources/reload",
+    )
+
+
+async def reload(server: Server, request: Request, who: Principal) -> Any:
+    """``POST /api/admin/provisioning/{dashboards,datasources,alerting}/reload``; a faulty file keeps what was."""
+    who.need_admin()
+    kind = request.path_params["kind"]
+    if kind not in ("dashboards", "datasources", "alerting"):
+        raise ApiError(404, f"{kind} are not provisioned here: dashboards, datasources and alerting are")
+    try:
+        server.reload(kind)
+    except ProvisioningError as error:
+        raise ApiError(500, str(error)) from error
+    return {"message": f"{kind.capitalize()} config reloaded"}
 
 
 async def check(server: Server, request: Request, _who: Principal) -> Any:
@@ -85,9 +102,13 @@ async def check(server: Server, request: Request, _who: Principal) -> Any:
     return {"status": "OK", "message": f"{source.name} answers"}
 
 
-async def query(server: Server, request: Request, _who: Principal) -> Any:
+async def query(server: Server, request: Request, _who: Principal) -> Response:
     """``POST /api/ds/query``."""
-    return await server.queries.run(await body(request), server.sources)
+    raw = await server.queries.run(await body(request), server.sources)
+    headers = {"vary": "accept-encoding"}
+    if len(raw) > 1000 and "gzip" in request.headers.get("accept-encoding", ""):
+        return Response(server.queries.gzip(raw), 200, headers | {"content-encoding": "gzip"}, "application/json")
+    return Response(raw, 200, headers, "application/json")
 
 
 async def proxy(server: Server, request: Request, who: Principal) -> Response:
