@@ -153,6 +153,13 @@ class Undelivered(Fault):
     ratio: float = Share
 
 
+class SlowDelivery(Fault):
+    """Messages reach their recipients late."""
+
+    seconds: float = Field(180.0, gt=0, le=86400, description="Added to the time until delivery, at any speed.")
+    ratio: float = Share
+
+
 class OpenaiOutage(Fault):
     """Every OpenAI call fails."""
 
@@ -223,6 +230,7 @@ KINDS: dict[str, type[Fault]] = {
     "reordering": Reordering,
     "delivery_collapse": DeliveryCollapse,
     "undelivered": Undelivered,
+    "slow_delivery": SlowDelivery,
     "openai_outage": OpenaiOutage,
     "openai_latency": OpenaiLatency,
     "unknown_model": UnknownModel,

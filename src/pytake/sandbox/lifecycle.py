@@ -43,6 +43,8 @@ class Lifecycle:
             return
         offline = self._rng.random() < OFFLINE_SHARE
         at += self._delay(90.0 if offline else 0.9, 0.8)
+        if slow := self._faults.first(fl.SlowDelivery, sent.instance):
+            at += slow.seconds
         self._tell(sent, "delivered", at, pricing=pricing, conversation=conversation)
         read_at = at + self._delay(8.0, 0.9)
         if self._rng.random() < READ_SHARE:

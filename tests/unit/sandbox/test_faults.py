@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+import time
 from typing import Any
 
 import httpx
@@ -240,3 +241,41 @@ async def test_resets_and_timeouts_reach_a_real_client(running_sandbox: str) -> 
         await client.delete("/sandbox/faults")
         messages = (await client.get("/sandbox/messages")).json()["messages"]
     assert len(messages) == 1
+
+
+async def test_a_fault_ends_by_its_number_and_others_of_its_kind_stay(sandbox: Setup) -> None:
+    made = [
+        (await sandbox.api.post("/sandbox/faults", json={"kind": "latency", "params": {"seconds": n}})).json()["id"]
+        for n in (0.1, 0.2)
+    ]
+    assert (await sandbox.api.delete(f"/sandbox/faults/{made[0]}")).json() == {"cleared": 1}
+    assert (await sandbox.api.delete(f"/sandbox/faults/{made[0]}")).json() == {"cleared": 0}
+    assert [active.id for active in sandbox.box.faults.active()] == [made[1]]
+
+
+async def test_a_token_that_expires_soon_still_works(sandbox: Setup) -> None:
+    await sandbox.fault("token_expiring", days=2)
+    token = TOKEN["authorization"].removeprefix("Bearer ")
+    data = (await sandbox.api.get("/meta/v23.0/debug_token", params={"input_token": token}, headers=TOKEN)).json()[
+        "data"
+    ]
+    assert data["is_valid"]
+    assert 86_400 < data["expires_at"] - time.time() <= 2 * 86_400
+
+
+async def test_an_outage_is_seen_without_a_token_too(sandbox: Setup) -> None:
+    await sandbox.fault("error_rate", ratio=1.0, status=503)
+    await sandbox.fault("openai_outage", status=502)
+    assert (await sandbox.api.get("/meta/v23.0/me")).status_code == 503
+    assert (await sandbox.api.get("/openai/v1/models")).status_code == 502
+
+
+async def test_a_strange_category_is_told_in_the_status_and_a_late_delivery_is_late(sandbox: Setup) -> None:
+    await sandbox.fault("unknown_pricing", category="tomorrow")
+    await sandbox.fault("slow_delivery", seconds=500)
+    await sandbox.send()
+    await wait_until_async(sandbox.receiver.statuses, 10, "a status")
+    assert sandbox.receiver.statuses()[0]["pricing"]["category"] == "tomorrow"
+    (sent,) = sandbox.box.world.sent.values()
+    planned = dict(sent.states)
+    assert planned["delivered"] - planned["sent"] > 500

@@ -31,6 +31,7 @@ NUMBERS = (
     "plain", "token", "expiring", "blocked", "quality", "paced", "ours", "recipient", "silent", "late", "doubt",
     "limited",
     "strange",
+    "slow",
 )  # fmt: skip
 """Slugs of the drill's WhatsApp numbers: faults of one number leave the others alone."""
 

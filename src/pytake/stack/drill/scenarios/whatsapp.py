@@ -81,8 +81,14 @@ def failures_ours(scene: Scene) -> Iterator[None]:
         yield
 
 
-@scenario("webhooks of a number come late", "WhatsAppDeliverySlow", "WhatsAppWebhookDelayed", uses=FLOW, detect=1800,
-          settle=30)  # fmt: skip
+@scenario("messages of a number take long to arrive", "WhatsAppDeliverySlow", uses=FLOW, detect=1800, settle=30)
+def slow_delivery(scene: Scene) -> Iterator[None]:
+    """Five minutes from acceptance to delivery."""
+    with scene.fault("slow_delivery", instance="slow", seconds=max(20, 300 / scene.factor)), _to(scene, "slow"):
+        yield
+
+
+@scenario("webhooks of a number come late", "WhatsAppWebhookDelayed", uses=FLOW, detect=1800, settle=30)
 def late_webhooks(scene: Scene) -> Iterator[None]:
     """Each is held back for up to ten minutes."""
     with scene.fault("reordering", instance="late", spread=max(60, 600 / scene.factor)), _to(scene, "late"):
