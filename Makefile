@@ -52,7 +52,8 @@ bench:: ## measured claims, each one command in bench/ (a quiet machine, please)
 	@missed=; for b in $(BENCHES); do echo "== $$b"; PYTHONPATH=.:bench $(PY) bench/$$b || missed="$$missed $$b"; done; \
 	  [ -z "$$missed" ] || { echo "missed their goals:$$missed" >&2; exit 1; }
 
-screenshots:: ## pictures of the pages for the documentation
+screenshots:: ## pictures of the pages of the running stack, for the documentation (docs/img)
+	.venv/bin/pytake dashboards screenshots
 
 lock: ## pin the dependencies of pyproject.toml with hashes
 	$(COMPILE) pyproject.toml -o requirements/runtime.txt

@@ -3,6 +3,7 @@
 Needs Chromium and playwright (a tool of development); the panels' states are read from the embedded Grafana's pages.
 """
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -45,6 +46,10 @@ class Shown:
 
     def __str__(self) -> str:
         return f"{self.title}: {self.error or self.empty or 'drawn'}"
+
+
+class NotSettled(AssertionError):  # noqa: N818 (what a page is)
+    """Panels that neither show anything nor say why."""
 
 
 class NoBrowser(RuntimeError):  # noqa: N818 (a state of the machine, not a mistake)
@@ -90,9 +95,17 @@ def open_dashboard(page: "Page", uid: str) -> None:
         at += STEP
 
 
-def settle(page: "Page") -> None:
-    """Wait until no panel is loading; raises playwright's ``TimeoutError`` after :data:`SETTLE_SECONDS`."""
-    page.wait_for_function(f"() => ({_STATES})().every((panel) => !panel.loading && panel.drawn)", polling=200)
+def settle(page: "Page", seconds: float = SETTLE_SECONDS) -> None:
+    """Wait until every panel shows something and none loads; raises :class:`NotSettled`, which names the others."""
+    deadline = time.monotonic() + seconds
+    while True:
+        states = page.evaluate(_STATES)
+        waiting = [one["title"] for one in states if one["loading"] or not one["drawn"]]
+        if not waiting:
+            return
+        if time.monotonic() >= deadline:
+            raise NotSettled(f"{page.url}: after {seconds:.0f} s these panels are still loading: {', '.join(waiting)}")
+        page.wait_for_timeout(200)
 
 
 def shown(page: "Page") -> list[Shown]:

@@ -163,7 +163,7 @@ def _targets(panel: Any, queries: Queries, *, instant: bool = False, exemplars: 
     for number, (expr, legend) in enumerate(pairs):
         query = prometheus.Dataquery().expr(expr).ref_id(chr(ord("A") + number)).legend_format(legend or "__auto")
         query = query.instant() if instant else query.range()
-        if exemplars:
+        if exemplars and "_bucket" in expr:
             query = query.exemplar(True)
         panel = panel.with_target(query)
     return panel
