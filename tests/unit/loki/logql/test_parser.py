@@ -286,7 +286,7 @@ NO_MATCHER = (
         ('{a="b"}\n|= 5', "parse error at line 2, col 4: syntax error: unexpected NUMBER, expecting STRING or ip"),
         ('{a="b"} | json | unwrap x', "parse error at line 1, col 25: syntax error: unexpected unwrap"),
         ('{a="b"} | regexp "x"', "parse error : at least one named capture must be supplied"),
-        ('{a="b"} | regexp "(?P<x>a)("', "parse error : error parsing regexp: missing ): (?P<x>a)(: `(?P<x>a)(`"),
+        ('{a="b"} | regexp "(?P<x>a)("', "parse error : error parsing regexp: missing closing ): `(?P<x>a)(`"),
         (
             '{a="b"} | pattern "<a><b>"',
             "parse error : invalid pattern: consecutive capture not allowed: found consecutive capture '<a>' with '<b>'",  # noqa: E501 - one query, one line

@@ -49,7 +49,27 @@ def compiled(pattern: str) -> Any:
     except re2.error as problem:
         detail = problem.args[0] if problem.args else ""
         text = detail.decode() if isinstance(detail, bytes) else str(detail)
-        raise ParseError(f"error parsing regexp: {text}: `{pattern}`") from None
+        raise ParseError(f"error parsing regexp: {_go_words(text, pattern)}") from None
+
+
+_GO = {
+    "missing ]": "missing closing ]",
+    "missing )": "missing closing )",
+    "no argument for repetition operator": "missing argument to repetition operator",
+    "bad repetition operator": "invalid nested repetition operator",
+    "invalid named capture group": "invalid named capture",
+    "invalid perl operator": "invalid or unsupported Perl syntax",
+    "invalid repetition size": "invalid repeat count",
+    "trailing \\": "trailing backslash at end of expression",
+}
+"""RE2's words for a mistake, and those of Go's regexp package, which Loki's users see."""
+
+
+def _go_words(text: str, pattern: str) -> str:
+    """Go's message: its words and the piece of the expression in backticks."""
+    words, _, piece = text.partition(": ")
+    shown = pattern if words in ("missing )", "unexpected )") else piece
+    return f"{_GO.get(words, words)}: `{shown}`"
 
 
 def line_pattern(pattern: str) -> str:
