@@ -27,6 +27,9 @@ _BRACES = re.compile(r"\{([^{}]*)\}")
 MAX_CHUNKS = 16
 """Chunks of one file in a row before the others get their turn."""
 
+BUSY_WAIT = 0.005
+"""Seconds until the clients are asked again whether they have room."""
+
 
 class FileSource(Source):
     """All files of one scrape configuration."""
@@ -77,7 +80,10 @@ class FileSource(Source):
         more = False
         for tail in [*self._tails.values(), *self._rest]:
             for _ in range(MAX_CHUNKS):
-                if self._busy() or self._pipeline.allowance() <= 0:
+                if self._busy():
+                    await asyncio.sleep(BUSY_WAIT)  # not a poll's time: the clients have room in milliseconds
+                    return True
+                if self._pipeline.allowance() <= 0:
                     return False
                 try:
                     again = tail.poll()
