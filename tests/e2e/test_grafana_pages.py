@@ -1,8 +1,10 @@
 """The pages of the embedded Grafana in Chromium, over data sources that answer from a table."""
 
+import gzip
 import json
 import math
 import os
+import re
 import sys
 import threading
 import time
@@ -99,6 +101,24 @@ BOARD = {
 }
 
 
+FEATURES = {
+    "uid": "features",
+    "title": "Features",
+    "time": {"from": "now-1h", "to": "now"},
+    "templating": BOARD["templating"],
+    "panels": [
+        panel(0, "timeseries", 'up{job="seconds"}', title="Exemplars", target={"exemplar": True}),
+        panel(1, "histogram", "up"),
+        panel(2, "alertlist", options={"stateFilter": {"firing": True}}, targets=[]),
+        panel(3, "dashlist", options={"showSearch": True, "showHeadings": False}, targets=[]),
+        panel(4, "status-history"),
+        panel(6, "stat", 'up{job="$job"}', title="Up: $job", repeat="job", repeatDirection="h"),
+        {**row("Row of $job", 30), "id": 90, "repeat": "job"},
+        {**panel(8, "stat", 'up{job="$job"}', title="In row $job"), "gridPos": {"x": 0, "y": 31, "w": 8, "h": 6}},
+    ],
+}
+
+
 def matrix(params: Params, labels: list[dict[str, str]]) -> Any:
     """A wave for each of the series."""
     start, end, step = (float(params[name][0]) for name in ("start", "end", "step"))
@@ -124,6 +144,9 @@ def answer(path: str, params: Params, asked: list[str]) -> tuple[int, Any]:
         data: Any = {"resultType": "streams", "result": [{"stream": {"job": "a", "level": "error"}, "values": lines}]}
     elif path == "/api/v1/query_range":
         data = matrix(params, [{"le": le} for le in ("0.1", "1", "+Inf")] if "buckets" in query else jobs)
+    elif path == "/api/v1/query_exemplars":
+        dots = [{"labels": {"trace_id": TRACE}, "value": "2.5", "timestamp": time.time() - 600}]
+        data = [{"seriesLabels": {"job": "api"}, "exemplars": dots}] if "seconds" in query else []
     elif path == "/api/v1/alerts":
         alert = {
             "labels": {"alertname": "ApiDown", "severity": "critical"},
@@ -180,6 +203,9 @@ def grafana(source: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[s
     boards = folder / "boards"
     boards.mkdir()
     (boards / "all.json").write_text(json.dumps(BOARD))
+    (boards / "features.json").write_text(json.dumps(FEATURES))
+    for old in (Path(__file__).parent / "dashboards").glob("*.json"):
+        (boards / old.name).write_text(old.read_text())
     (boards / "home.json").write_text(json.dumps({"uid": "home", "title": "Home", "panels": [PANELS[4]]}))
     names = ("PROMETHEUS", "LOKI", "JAEGER", "ALERTMANAGER")
     env = {
@@ -276,6 +302,118 @@ def test_a_variable_in_the_address_reaches_the_query(page: Page, asked: list[str
     expect(page.get_by_text("The stat", exact=True)).to_be_visible()
     assert "viewPanel" not in page.url
     assert "var-job=worker" in page.url
+
+
+def test_panels_and_rows_repeat_for_the_values_of_a_variable(page: Page) -> None:
+    page.goto("/d/features/x")
+    for title in ("Up: api", "Up: worker", "In row api", "In row worker"):
+        expect(shown(page, title)).to_be_visible(timeout=30_000)
+    expect(page.get_by_role("button", name="Row of worker")).to_be_visible()
+    page.goto("/d/features/x?var-job=worker")
+    expect(shown(page, "Up: worker")).to_be_visible(timeout=30_000)
+    assert page.get_by_role("heading", name="Up: api").count() == 0
+
+
+def test_exemplars_events_alerts_and_lists_are_drawn(page: Page, grafana: str) -> None:
+    event = {"dashboardUID": "features", "time": int(time.time() * 1000) - 900_000, "text": "Deployed 1.2", "tags": []}
+    assert page.request.post("/api/annotations", data=event, headers={"origin": grafana}).ok
+    page.goto("/d/features/x")
+    dot = shown(page, "Exemplars").get_by_test_id("exemplar")
+    expect(dot).to_have_attribute("href", f"/explore?source=jaeger&query={TRACE}", timeout=30_000)
+    expect(shown(page, "Exemplars").get_by_test_id("annotation").first).to_have_attribute("aria-label", "Deployed 1.2")
+    assert int(shown(page, "The histogram").get_by_test_id("histogram").get_attribute("data-buckets") or 0) > 1
+    expect(shown(page, "The alertlist").get_by_text("ApiDown")).to_be_visible()
+    expect(shown(page, "The dashlist").get_by_role("link", name="All panels")).to_be_visible()
+    expect(shown(page, "The status-history").get_by_text("worker")).to_be_visible()
+
+
+def test_a_panel_says_what_it_asked_and_gives_its_data_away(page: Page) -> None:
+    page.goto("/d/all-panels/x?inspect=panel-2&inspectTab=data")
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Download CSV").click(timeout=30_000)
+    assert "worker" in Path(download.value.path()).read_text()
+    page.get_by_role("tab", name="Query").click()
+    expect(page.get_by_test_id("inspect-query")).to_contain_text('"expr": "up"')
+    page.get_by_role("tab", name="Panel JSON").click()
+    expect(page.get_by_test_id("inspect-json")).to_contain_text('"title": "The stat"')
+    page.goto("/d/all-panels/x?inspect=panel-12&inspectTab=query")
+    expect(page.get_by_role("alert").get_by_text(WORDS)).to_be_visible(timeout=30_000)
+
+
+def test_a_shared_link_has_the_time_and_the_variables(page: Page) -> None:
+    page.goto("/d/all-panels/x?var-job=worker&shareView=panel-1&from=now-15m&to=now")
+    link = page.get_by_role("textbox", name="Link")
+    expect(link).to_have_value(re.compile(r"var-job=worker.*from=\d{13}&to=\d{13}.*viewPanel=panel-1"), timeout=30_000)
+    picture = page.get_by_role("textbox", name="Picture").input_value()
+    assert "/render/d-solo/all-panels/x?" in picture
+    assert "panelId=1" in picture
+    page.get_by_text("Lock the time range").click()
+    expect(link).to_have_value(re.compile("from=now-15m&to=now"))
+
+
+def test_old_dashboards_look_like_new_ones(page: Page) -> None:
+    page.goto("/d/old-27/x")
+    graph = shown(page, "Old graph")
+    expect(graph.locator(".u-over").first).to_be_visible(timeout=30_000)
+    expect(graph.get_by_role("button", name="worker")).to_be_visible()
+    expect(shown(page, "Old single stat").get_by_text("running").first).to_be_visible()
+    expect(shown(page, "Old gauge").locator("svg[role=img]").first).to_be_visible()
+    expect(shown(page, "Old table").get_by_text("The job").first).to_be_visible()
+    expect(shown(page, "Old text").locator("strong", has_text="long ago")).to_be_visible()
+    expect(shown(page, "Someone's plugin").get_by_text("“natel-discrete-panel” are not drawn")).to_be_visible()
+    assert page.get_by_test_id("panel-error").count() == 0
+    page.goto("/d/old-rows/x")
+    expect(shown(page, "Below").locator(".u-over").first).to_be_visible(timeout=30_000)
+    expect(page.get_by_role("button", name="Closed old row")).to_be_visible()
+    assert page.get_by_role("heading", name="Hidden").count() == 0
+
+
+def test_a_pasted_dashboard_is_imported_with_its_data_source_chosen(page: Page) -> None:
+    old = json.loads((Path(__file__).parent / "dashboards/old-schema-27.json").read_text())
+    page.goto("/dashboard/import")
+    area = page.get_by_role("textbox", name="JSON of a dashboard")
+    area.fill("{")
+    page.get_by_role("button", name="Load").click(timeout=30_000)
+    expect(page.get_by_text("This is no JSON")).to_be_visible()
+    area.fill(json.dumps({**old, "uid": "imported", "title": "Imported"}))
+    page.get_by_role("button", name="Load").click()
+    expect(page.get_by_text("Prometheus", exact=True).first).to_be_visible()
+    page.get_by_role("button", name="Import", exact=True).click()
+    page.wait_for_url("**/d/imported/**")
+    expect(shown(page, "Old graph").locator(".u-over").first).to_be_visible(timeout=30_000)
+    page.keyboard.press("d")
+    page.keyboard.press("s")
+    model = page.get_by_role("textbox", name="JSON model")
+    expect(model).to_have_value(re.compile('"title": "Imported"'))
+    model.fill(model.input_value().replace('"title": "Imported"', '"title": "Changed by hand"'))
+    page.get_by_role("button", name="Save changes").click()
+    expect(page).to_have_title("Changed by hand - PyTake", timeout=30_000)
+
+
+def test_keys_lead_around_and_are_listed(page: Page) -> None:
+    page.goto("/d/home/x")
+    expect(page.locator("strong", has_text="strong")).to_be_visible(timeout=30_000)
+    page.get_by_role("button", name="Mark with a star").click()
+    expect(page.get_by_role("button", name="Remove the star")).to_be_visible()
+    page.keyboard.press("?")
+    expect(page.get_by_role("dialog").get_by_text("full screen")).to_be_visible()
+    page.keyboard.press("Escape")
+    page.keyboard.press("d")
+    page.keyboard.press("k")
+    page.wait_for_url("**kiosk**")
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("navigation", name="Main")).to_be_visible()
+    page.keyboard.press("g")
+    page.keyboard.press("d")
+    expect(page.get_by_role("heading", name="Dashboards")).to_be_visible()
+    expect(page.get_by_title("Starred")).to_be_visible()
+
+
+def test_the_first_load_stays_small() -> None:
+    names = re.findall(r'(?:src|href)="/public/build/(assets/[^"]+\.js)"', (STATIC / "index.html").read_text())
+    assert names
+    size = sum(len(gzip.compress((STATIC / name).read_bytes(), 9)) for name in names)
+    assert size <= 850_000, f"{size} bytes of gzipped JavaScript before anything is drawn: move some behind lazy()"
 
 
 def test_a_log_line_leads_to_its_trace(page: Page) -> None:

@@ -8,13 +8,13 @@ export class HttpError extends Error {
 interface ErrorBody { message?: string; error?: string; errors?: string[] }
 
 declare global {
-  interface Window { pytakeEarly?: Record<string, Promise<Response>> }
+  interface Window { pytakeEarly?: Record<string, Promise<Response> | undefined> }
 }
 
 /** What the page asked for before its scripts were there; each answer is taken once. */
 function early(path: string, { method = "GET" }: RequestInit): Promise<Response> | undefined {
   const found = method === "GET" ? window.pytakeEarly?.[path] : undefined;
-  if (found) delete window.pytakeEarly![path];
+  if (found) window.pytakeEarly![path] = undefined;
   return found;
 }
 
