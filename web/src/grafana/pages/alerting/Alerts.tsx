@@ -47,7 +47,7 @@ export function Alerts() {
       {manager.error && <Alert title="Alertmanager did not tell what it has">{manager.error}</Alert>}
       <div className={style.bar} ref={search}>
         <FilterInput placeholder="Search: words, or severity=critical" value={words} onChange={setWords} escapeRegex={false} />
-        <RadioButtonGroup aria-label="State" options={KINDS.map((value) => ({ value, label: `${value} ${count(value)}` }))} value={kind} onChange={setKind} className={style.wide} />
+        <div className={style.wide}><RadioButtonGroup aria-label="State" options={KINDS.map((value) => ({ value, label: `${value} ${count(value)}` }))} value={kind} onChange={setKind} /></div>
       </div>
       <div className={style.list} ref={list} aria-label="Alerts; j and k move, s silences, / searches">
         {shown.map((alert) => <Card key={alert.key} alert={alert} query={queries.get(alert.labels["alertname"] ?? "")} pick={(one) => setWords(`${words} ${one}`.trim())} />)}

@@ -32,7 +32,7 @@ export function RuleList() {
       {loki.error && <Alert severity="warning" title="Loki did not tell its rules">{loki.error}</Alert>}
       <div className={style.bar}>
         <FilterInput placeholder="Search in names, queries, labels" value={words} onChange={setWords} escapeRegex={false} />
-        <RadioButtonGroup aria-label="State" className={style.wide} options={KINDS.map((value) => ({ value, label: `${value} ${all.filter((rule) => wanted(rule, value)).length}` }))} value={kind} onChange={setKind} />
+        <div className={style.wide}><RadioButtonGroup aria-label="State" options={KINDS.map((value) => ({ value, label: `${value} ${all.filter((rule) => wanted(rule, value)).length}` }))} value={kind} onChange={setKind} /></div>
       </div>
       <div className={style.list}>{shown.map((group) => {
         const key = `${group.source}${group.file}${group.name}`;

@@ -22,7 +22,7 @@ export function Silences() {
       {failed && <Alert title="The silence was not ended">{failed}</Alert>}
       <div className={style.bar}>
         <FilterInput placeholder="Search in silences" value={words} onChange={setWords} escapeRegex={false} />
-        <RadioButtonGroup aria-label="State" options={KINDS.map((value) => ({ value, label: `${value} ${of(value).length}` }))} value={kind} onChange={setKind} />
+        <div className={style.wide}><RadioButtonGroup aria-label="State" options={KINDS.map((value) => ({ value, label: `${value} ${of(value).length}` }))} value={kind} onChange={setKind} /></div>
         <Button icon="plus" onClick={() => locationService.push("/alerting/silence/new")}>New silence</Button>
       </div>
       <div className={style.list}>{shown.map((one) => {

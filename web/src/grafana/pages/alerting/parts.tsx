@@ -13,11 +13,11 @@ export const cardStyles = (theme: GrafanaTheme2) => ({
   space: css({ flex: 1 }),
   quiet: css({ color: theme.colors.text.secondary, fontSize: 12, overflowWrap: "anywhere" }),
   links: css({ display: "flex", gap: 12, flexWrap: "wrap", marginTop: 4, fontSize: 13, a: { color: theme.colors.text.link, textDecoration: "underline" } }),
-  bar: css({ display: "flex", gap: 8, flexWrap: "wrap", alignItems: "center", marginTop: 8, "> :first-of-type": { flex: "1 1 220px" } }),
+  bar: css({ display: "flex", gap: 8, flexWrap: "wrap", alignItems: "center", marginTop: 8, "> div:first-of-type": { flex: "1 1 220px" } }),
   labels: css({ display: "flex", gap: 4, flexWrap: "wrap", marginTop: 4 }),
   label: css({ border: `1px solid ${theme.colors.border.weak}`, background: theme.colors.background.secondary, borderRadius: theme.shape.radius.default, padding: "0 6px", fontSize: 12, fontFamily: theme.typography.fontFamilyMonospace, overflowWrap: "anywhere", color: "inherit", textAlign: "left" }),
   code: css({ display: "block", whiteSpace: "pre-wrap", overflowWrap: "anywhere", margin: "4px 0", padding: 6, fontSize: 12 }),
-  wide: css({ overflowX: "auto" }),
+  wide: css({ overflowX: "auto", maxWidth: "100%", "> [role=radiogroup]": { maxWidth: "none", minWidth: "max-content" }, "> [role=radiogroup] > *": { flex: "none" } }),
 });
 
 export const State = ({ name }: { name: string | undefined }) => (name ? <Badge text={name} color={COLORS[name] ?? "darkgrey"} /> : null);

@@ -10,7 +10,8 @@ import { useEffect, useRef } from "react";
 import { logqlLanguage } from "./logqlLanguage";
 import { promqlLanguage } from "./promqlLanguage";
 
-interface Props { type: string; uid: string; value: string; placeholder: string; label: string; onChange: (text: string) => void; onRun: (text: string) => void }
+/** `value` is taken over when `revision` changes: what is being typed is never replaced by an older state of itself. */
+interface Props { type: string; uid: string; value: string; revision: number; placeholder: string; label: string; onChange: (text: string) => void; onRun: (text: string) => void }
 
 function look(): Extension {
   const { colors, typography, shape, isDark } = config.theme2;
@@ -71,8 +72,8 @@ export default function Editor(props: Props) {
     return () => made.destroy();
   }, [type, uid, label, placeholder]);
   useEffect(() => {
-    const held = view.current;
-    if (held && held.state.doc.toString() !== props.value) held.dispatch({ changes: { from: 0, to: held.state.doc.length, insert: props.value } });
-  }, [props.value]);
+    const held = view.current, { value } = now.current;
+    if (held && held.state.doc.toString() !== value) held.dispatch({ changes: { from: 0, to: held.state.doc.length, insert: value } });
+  }, [props.revision]);
   return <div ref={box} data-testid="query-editor" style={{ minWidth: 0 }} />;
 }

@@ -44,7 +44,7 @@ export function Logs({ scene, pane, source, all, rerun }: Props) {
   const over = `sum by (detected_level) (count_over_time(${query} [$__interval]))`;
   return (
     <>
-      {!live && graph && <div className={result.box} role="region" aria-label="Log volume"><div className={style.bars}><graph.Component model={graph} /></div></div>}
+      {!live && graph && <div className={result.box}><div className={style.bars}><graph.Component model={graph} /></div></div>}
       <section className={result.box} aria-label="Log lines">
         <div className={result.head}>
           <h5>{live ? "Live" : "Log lines"}</h5>

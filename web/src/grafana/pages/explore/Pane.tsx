@@ -29,13 +29,14 @@ interface Props { pane: Held; all: Source[]; change: (pane: Held) => void; split
 export function Pane({ pane, all, change, split, close, name }: Props) {
   const style = useStyles2(styles);
   const source = all.find((one) => one.uid === pane.datasource)!;
-  const [draft, setDraft] = useState(pane.queries), [history, setHistory] = useState(false), [traces, setTraces] = useState<TraceJson[]>([]);
+  const [draft, setDraft] = useState(pane.queries), [revision, setRevision] = useState(0), [history, setHistory] = useState(false), [traces, setTraces] = useState<TraceJson[]>([]);
   const asked = JSON.stringify(pane.queries);
-  useEffect(() => setDraft(JSON.parse(asked) as Query[]), [asked]);
+  const given = useCallback((queries: Query[]) => { setDraft(queries); setRevision((old) => old + 1); }, []);
+  useEffect(() => given(JSON.parse(asked) as Query[]), [asked, given]);
   const scene = useScene(source, asked, pane, change);
   const run = (queries: Query[]) => {
     remember(source.uid, queries);
-    setDraft(queries);
+    given(queries);
     if (JSON.stringify(queries) === asked) scene.state.$timeRange!.onRefresh();
     else change({ ...pane, queries, range: rangeOf(scene) });
   };
@@ -58,7 +59,7 @@ export function Pane({ pane, all, change, split, close, name }: Props) {
         <scene.state.time.Component model={scene.state.time} /><scene.state.refresh.Component model={scene.state.refresh} />
       </div>
       {draft.map((query, i) => (
-        <QueryRow key={query.refId} source={source} query={query} only={draft.length === 1} change={(next) => setDraft(set(i, next))} run={(next) => run(set(i, next))} remove={() => run(draft.filter((_, at) => at !== i))} />
+        <QueryRow key={query.refId} source={source} query={query} revision={revision} only={draft.length === 1} change={(next) => setDraft(set(i, next))} run={(next) => run(set(i, next))} remove={() => run(draft.filter((_, at) => at !== i))} />
       ))}
       <div className={style.actions}>
         <Button icon="play" onClick={() => run(draft)}>Run query</Button>

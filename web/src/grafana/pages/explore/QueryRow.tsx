@@ -21,9 +21,9 @@ export const HINT: Record<string, string> = {
 };
 const TYPES = [{ label: "Range", value: "range" }, { label: "Instant", value: "instant" }];
 
-interface Props { source: Known; query: Query; only: boolean; change: (query: Query) => void; run: (query: Query) => void; remove: () => void }
+interface Props { source: Known; query: Query; revision: number; only: boolean; change: (query: Query) => void; run: (query: Query) => void; remove: () => void }
 
-export function QueryRow({ source, query, only, change, run, remove }: Props) {
+export function QueryRow({ source, query, revision, only, change, run, remove }: Props) {
   const style = useStyles2(styles);
   if (source.type === "jaeger") return <TraceForm uid={source.uid} query={query} change={change} run={run} />;
   const lines = source.type === "loki" && !counts(query.expr ?? "{");
@@ -32,7 +32,7 @@ export function QueryRow({ source, query, only, change, run, remove }: Props) {
       <span className={style.letter}>{query.refId}</span>
       <div className={style.editor}>
         <Suspense fallback={<div style={{ height: 34 }} />}>
-          <Editor type={source.type} uid={source.uid} value={query.expr ?? ""} placeholder={HINT[source.type] ?? ""} label="Query"
+          <Editor type={source.type} uid={source.uid} value={query.expr ?? ""} revision={revision} placeholder={HINT[source.type] ?? ""} label="Query"
             onChange={(expr) => change({ ...query, expr })} onRun={(expr) => run({ ...query, expr })} />
         </Suspense>
       </div>
