@@ -5,7 +5,9 @@ import json
 import logging
 import shutil
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 from pytake.embedded.promtail.entry import Entry, Ticket
 from pytake.embedded.promtail.pipeline import Pipeline
@@ -18,6 +20,14 @@ from pytake.telemetry import catalog_embedded as catalog
 log = logging.getLogger("promtail.journal")
 PRIORITIES = ("emerg", "alert", "crit", "error", "warning", "notice", "info", "debug")
 MAX_ENTRY = 4 * 1024 * 1024
+
+
+@dataclass(slots=True)
+class _Place:
+    """An entry on its way."""
+
+    cursor: str
+    done: bool = False
 
 
 class JournalSource(Source):
@@ -33,6 +43,7 @@ class JournalSource(Source):
         self._task: asyncio.Task[None] | None = None
         self._process: asyncio.subprocess.Process | None = None
         self._why_not = ""
+        self._under_way: deque[_Place] = deque()
 
     async def start(self) -> None:
         """Follow the journal; without ``journalctl`` the target is there and not ready."""
@@ -101,10 +112,21 @@ class JournalSource(Source):
             return
         at = fields.get("__REALTIME_TIMESTAMP", "")
         line = json.dumps(fields, sort_keys=True) if self._config.json_ else fields.get("MESSAGE", "")
-        ticket = Ticket(lambda: self._positions.put_text(self._key, cursor))
+        place = _Place(cursor)
+        self._under_way.append(place)
+        ticket = Ticket(lambda: self._done(place))
         ticket.remaining += 1
         self._pipeline.push([Entry(visible(labels), int(at) * 1000 if at.isdigit() else time.time_ns(), line, ticket)])
         ticket.settle()
+
+    def _done(self, place: _Place) -> None:
+        """The position moves over entries delivered without a gap: several tenants may overtake each other."""
+        place.done = True
+        last = ""
+        while self._under_way and self._under_way[0].done:
+            last = self._under_way.popleft().cursor
+        if last:
+            self._positions.put_text(self._key, last)
 
 
 def _text(value: object) -> str | None:
