@@ -132,7 +132,7 @@ def run(
     last = [item for item in scenarios if item.name == "silent_watchdog"]
     director = Director(scene, [item for item in scenarios if item not in last], labels)
     report([], "waiting for a quiet stack: what alarmed while it started must be over")
-    scene.wait(lambda: set(watcher.states()) <= {"Watchdog"}, QUIET_SECONDS)
+    scene.wait(lambda: set(watcher.states()) <= {"Watchdog", *SHARED}, QUIET_SECONDS)
     try:
         while not director.done:
             states = watcher.look(director.courses)

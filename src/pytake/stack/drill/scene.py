@@ -21,7 +21,10 @@ from pytake.stack.components import find
 from pytake.stack.deploy import start as start_components
 from pytake.stack.drill.arena import SETTINGS, Arena
 from pytake.stack.drill.channels import Inbox
-from pytake.stack.supervisor import Supervisor
+from pytake.stack.errors import StackError
+from pytake.stack.supervisor import State, Supervisor
+
+DOWN_SECONDS = 20
 
 
 class _Quiet:
@@ -72,12 +75,18 @@ class Scene:
         components = [find(name) for name in names]
         asyncio.run(start_components(self.arena, self.supervisor, components, _Quiet()))
 
+    def _stays_down(self, name: str) -> bool:
+        """Stop it, between two starts too: what was just killed may be coming up again."""
+        self.supervisor.stop(name)
+        return self.supervisor.info()[name].state in {State.STOPPED, State.FATAL}
+
     @contextlib.contextmanager
     def stopped(self, *names: str) -> Iterator[None]:
         """Components killed and kept down."""
         for name in names:
             self.kill(name)
-            self.supervisor.stop(name)
+            if not self.wait(lambda name=name: self._stays_down(name), DOWN_SECONDS):  # type: ignore[misc]  # bound now
+                raise StackError(f"{name} does not stay down", hint=f"see {self.arena.run}/supervisord.log")
         try:
             yield
         finally:

@@ -40,7 +40,7 @@ def broken_configuration(scene: Scene) -> Iterator[None]:
 def slow_page(scene: Scene) -> Iterator[None]:
     """Something between Prometheus and the sandbox holds its answer back."""
     with (
-        changed_page(f"{scene.url('pytake-sandbox')}/metrics", delay=3.4) as port,
+        changed_page(f"{scene.url('pytake-sandbox')}/metrics", delay=3.25) as port,
         scene.targets("pytake-sandbox", [{"targets": [f"127.0.0.1:{port}"]}]),
     ):
         yield
