@@ -25,7 +25,7 @@ DEFAULT_LIMITS = Limits()
 """Loki's own defaults."""
 MAX_SERIES_IN_MEMORY = 200_000
 MAX_LISTED = 4_000_000
-"""Samples that one statement may hand over, for quantiles and deviations."""
+"""Samples that one statement may hold, for quantiles and deviations."""
 MAX_DOUBTFUL = 100_000
 """Rows that Python adds one by one to what SQL found; beyond that it takes the whole aggregation."""
 FETCH = 20_000
@@ -117,7 +117,7 @@ class _Query:
     def _parts(self, leaf: Leaf, streams: Streams) -> Iterator[tuple[int, Leaf]]:
         """The leaf, or where its windows hold many samples at once the leaf for some steps after the other."""
         size = leaf.steps.count
-        if leaf.fold.lists and size > 1:
+        if size > 1 and (leaf.fold.lists or leaf.agg.op is RangeOp.QUANTILE):
             relation = self.source.relation(list(streams), *leaf.bounds, Needs())
             ((rows,),) = self.execute(f"SELECT count(*) FROM {relation}").fetchall()  # noqa: S608 - the store's own text
             size = max(1, size * MAX_LISTED // max(rows, MAX_LISTED))

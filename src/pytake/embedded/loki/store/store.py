@@ -10,7 +10,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -18,23 +18,23 @@ import pyarrow as pa
 
 from pytake.embedded.common.serving import trim_allocator
 from pytake.embedded.loki.batch import Batch, StreamRows, pc
-from pytake.embedded.loki.errors import RequestError
-from pytake.embedded.loki.push.decode import decode
-from pytake.embedded.loki.settings import Limits, Settings
+from pytake.embedded.loki.settings import Settings
 from pytake.embedded.loki.store import ids, segment
 from pytake.embedded.loki.store.enrich import Enricher, normal_level
 from pytake.embedded.loki.store.hot import Generation, TenantRows
-from pytake.embedded.loki.store.manifest import Manifest, Segment, Transaction, parse_segment
+from pytake.embedded.loki.store.manifest import Manifest, Segment, Transaction
 from pytake.embedded.loki.store.promote import SAMPLE, Promoter
 from pytake.embedded.loki.store.record import Record
-from pytake.embedded.loki.store.wal import Damage, WriteAheadLog, read_file
+from pytake.embedded.loki.store.recover import replay, tidy
+from pytake.embedded.loki.store.wal import WriteAheadLog
 from pytake.embedded.loki.streams import Streams
 from pytake.telemetry import catalog_embedded as metrics
 from pytake.telemetry.logging import get_logger
 
 log = get_logger(__name__)
-ENRICH_ROWS = 8192
-"""Rows that wait raw: a query that comes first has to make columns of them."""
+ENRICH_ROWS, ENRICH_MANY, ENRICH_SECONDS = 8192, 32768, 0.25
+"""Columns are made of so many raw rows, of more when they come fast: portions cost less the larger they are, but a
+query that comes first has to wait for them."""
 MAX_GENERATION_BYTES = 48 << 20
 MAX_WAITING_GENERATIONS = 2
 TRIM_SECONDS = 10.0
@@ -77,12 +77,13 @@ class Store:
         self._doomed: set[str] = set()
         self._wake = threading.Event()
         self._wake_enricher = threading.Event()
+        self._enriched = time.monotonic()
         self._stopping = False
         self.flush_error: str | None = None
         self._trimmed = time.monotonic()
-        self._tidy()
+        tidy(self)
         self.wal = WriteAheadLog(self.directory / "wal", on_sync=self._count_sync)
-        self._replay()
+        replay(self)
         self._threads = [
             threading.Thread(target=target, name=name, daemon=True)
             for target, name in ((self._flush_loop, "loki-flush"), (self._enrich_loop, "loki-enrich"))
@@ -132,8 +133,11 @@ class Store:
             current.add(tenant, batch, bounds, sids, seq)
             if current.rows >= self.settings.segment_rows or current.nbytes >= MAX_GENERATION_BYTES:
                 self._cut()
-            elif current.tenants[tenant].raw_rows >= ENRICH_ROWS:
-                self._wake_enricher.set()
+            else:
+                raw = current.tenants[tenant].raw_rows
+                slow = time.monotonic() - self._enriched > ENRICH_SECONDS
+                if raw >= ENRICH_MANY or (slow and raw >= ENRICH_ROWS):
+                    self._wake_enricher.set()
 
     def _cut(self) -> None:
         if self._current.rows:
@@ -228,6 +232,7 @@ class Store:
         while not self._stopping:
             self._wake_enricher.wait()
             self._wake_enricher.clear()
+            self._enriched = time.monotonic()
             with self.lock:
                 current = (*self._waiting, self._current)
                 behind = [rows for item in current for rows in item.tenants.values() if rows.raw_rows >= ENRICH_ROWS]
@@ -382,97 +387,23 @@ class Store:
         return bad
 
     # ------------------------------------------------------------------------------------------------------ starting
-    def _tidy(self) -> None:
-        """Remove what a crash left behind, set aside what is missing or cut short."""
-        for path in self.temp_directory.iterdir():
-            if path.is_file():
-                path.unlink(missing_ok=True)
-        for item in list(self.manifest.segments.values()):
-            path = self.path(item.name)
-            filter_path = ids.sidecar(path)
-            size = path.stat().st_size if path.exists() else -1
-            whole = size + (filter_path.stat().st_size if filter_path.exists() else 0)
-            if whole != item.size and segment.about(path) is None:
-                self.set_aside(item.name, "missing" if size < 0 else "cut short")
-        if self.manifest.torn:
-            self._adopt()
-        known = {item.name for item in self.manifest.segments.values()}
-        known |= {ids.sidecar(Path(name)).name for name in known}
-        for path in self.segment_directory.iterdir():
-            if path.name not in known:
-                path.unlink(missing_ok=True)
+    def pass_seq(self, seq: int) -> None:
+        """Later records get greater sequences than this one of the log."""
+        self._seq = max(self._seq, seq)
 
-    def _adopt(self) -> None:
-        """Take back segments that a damaged manifest does not name, unless the log or another one has their rows."""
-        logged = [int(path.stem, 16) for path in (self.directory / "wal").glob("*.wal")]
-        change = Transaction()
-        for path in sorted(self.segment_directory.glob("*.parquet")):
-            told = segment.about(path)
-            if told is None or path.name in self.manifest.segments:
-                continue
-            in_log = told["seq"] > self.manifest.seq and any(first <= told["seq"] for first in logged)
-            if in_log or any((self.segment_directory / name).exists() for name in told["replaces"]):
-                continue
-            size = path.stat().st_size
-            if (filter_path := ids.sidecar(path)).exists():
-                size += filter_path.stat().st_size
-            change.add.append(
-                parse_segment({**{name: told[name] for name in Segment.__slots__ if name in told}, "size": size})
-            )
-            for sid, labels in told["labels"].items():
-                if int(sid) not in self.manifest.streams:
-                    change.streams.append((int(sid), told["tenant"], labels))
-                    self.streams.restore(int(sid), told["tenant"], labels)
-        if not change.add:
-            return
-        self.manifest.commit(change)
-        log.warning("manifest_rebuilt", segments=len(change.add))
-
-    def _replay(self) -> None:
-        began = time.monotonic()
-        damage: list[Damage] = []
-        lines = 0
-        for path in self.wal.files():
-            for seq, body in read_file(path, damage):
-                if seq <= self.manifest.seq:
-                    continue
-                self._seq = max(self._seq, seq)
-                lines += self._replay_record(seq, body)
-                if self._current.rows >= self.settings.segment_rows:
-                    self._flush_current()
-        for item in damage:
-            metrics.LOKI_WAL_CORRUPTIONS.inc()
-            log.warning("wal_damaged", file=str(item.path), offset=item.offset, lost_bytes=item.lost)
-        if lines:
-            self._flush_current()
-        metrics.LOKI_WAL_RECOVERED.inc(lines)
-        metrics.LOKI_WAL_REPLAY_SECONDS.set(time.monotonic() - began)
-        for path in self.wal.files():
-            path.unlink(missing_ok=True)
-
-    def _flush_current(self) -> None:
-        generation, self._current = self._current, Generation(time.monotonic())
-        self._waiting.append(generation)
-        self._flush(generation)
-
-    def _replay_record(self, seq: int, body: bytes) -> int:
-        record = Record.unpack(body)
-        try:
-            streams, _ = decode(
-                record.kind, record.encoding, record.body, now_ns=record.now_ns, limit=self.settings.max_body_bytes * 10
-            )
-        except RequestError as error:
-            log.warning("wal_record_unreadable", seq=seq, reason=str(error))
-            return 0
-        streams = [rows for rows in streams if len(rows.ts)]
-        if not streams:
-            return 0
-        limits = _permissive(self.settings.limits_of(record.tenant))
-        sids = [self.streams.resolve(record.tenant, rows.labels, limits).sid for rows in streams]
-        batch = self.prepare(record.tenant, streams, sids)
+    def take_again(self, tenant: str, batch: Batch, sids: Iterable[int], seq: int) -> None:
+        """Rows of a log record, while starting; full generations become segments at once."""
         span = pc.min_max(batch.ts)
-        self._current.add(record.tenant, batch, (span["min"].as_py(), span["max"].as_py()), set(sids), seq)
-        return len(batch)
+        self._current.add(tenant, batch, (span["min"].as_py(), span["max"].as_py()), set(sids), seq)
+        if self._current.rows >= self.settings.segment_rows:
+            self.flush_taken()
+
+    def flush_taken(self) -> None:
+        """Write what :meth:`take_again` took."""
+        if self._current.rows:
+            generation, self._current = self._current, Generation(time.monotonic())
+            self._waiting.append(generation)
+            self._flush(generation)
 
     @staticmethod
     def _count_sync(records: int, size: int) -> None:
@@ -485,14 +416,3 @@ class Store:
             segments = self.manifest.segments.values()
             rows = self._current.rows + sum(generation.rows for generation in self._waiting)
             return len(segments), sum(item.size for item in segments), rows
-
-
-def _permissive(limits: Limits) -> Limits:
-    """Limits that refuse nothing: what was acknowledged once is taken again."""
-    return replace(
-        limits,
-        max_global_streams_per_user=0,
-        max_label_names_per_series=1 << 30,
-        max_label_name_length=1 << 30,
-        max_label_value_length=1 << 30,
-    )
