@@ -31,7 +31,7 @@ export function App() {
             <rect x="4" y="8" width="10" height="3" rx="1" fill="#f58220" />
             <rect x="7" y="13" width="5" height="3" rx="1" fill="#73bf69" />
           </svg>
-          PyTake traces
+          <span>PyTake traces</span>
         </NavLink>
         <nav>
           <NavLink to="/search">Search</NavLink>
@@ -48,9 +48,7 @@ export function App() {
         <Routes>
           <Route path="/" element={<Navigate to="/search" replace />} />
           <Route path="/search" element={<SearchPage />} />
-          <Route path="/trace/:id" element={<TracePage />} />
-          <Route path="/trace/:ids/compare" element={<Navigate to="/compare" replace />} />
-          <Route path="/trace/:a...:b" element={<CompareRoute />} />
+          <Route path="/trace/:id" element={<TraceRoute />} />
           <Route path="/compare" element={<ComparePage />} />
           <Route path="/dependencies" element={<DependenciesPage />} />
           <Route path="*" element={<p className="loading">There is no such page. <NavLink to="/search">Search for traces</NavLink></p>} />
@@ -60,10 +58,11 @@ export function App() {
   );
 }
 
-/** Jaeger's address of a comparison, `/trace/<a>...<b>`. */
-function CompareRoute() {
-  const { a = "", b = "" } = useParams();
-  return <Navigate to={`/compare?a=${a}&b=${b}`} replace />;
+/** A trace; Jaeger's address of a comparison is `/trace/<a>...<b>`. */
+function TraceRoute() {
+  const { id = "" } = useParams();
+  const [a, b] = id.split("...");
+  return b === undefined ? <TracePage key={id} /> : <Navigate to={`/compare?a=${a}&b=${b}`} replace />;
 }
 
 function JumpToTrace() {

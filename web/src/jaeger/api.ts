@@ -34,6 +34,8 @@ export interface Dependency {
   parent: string;
   child: string;
   callCount: number;
+  /** Calls that failed. */
+  errorCount?: number;
 }
 export interface MetricFamily {
   name: string;
@@ -76,7 +78,7 @@ export async function trace(id: string, signal?: AbortSignal): Promise<TraceJson
 }
 
 export const dependencies = (endTs: number, lookback: number, signal?: AbortSignal) =>
-  get<Dependency[] | null>("/api/dependencies", { endTs: String(endTs), lookback: String(lookback) }, signal).then((found) => found ?? []);
+  get<Dependency[] | null>("/api/dependencies", { endTs: String(endTs), lookback: String(lookback), errors: "true" }, signal).then((found) => found ?? []);
 
 /** Calls, errors or latencies of services; their answer is not wrapped in `data`. */
 export async function metrics(kind: "calls" | "errors" | "latencies", services: string[], lookback: number): Promise<MetricFamily> {
@@ -97,7 +99,16 @@ export function uiConfig(): Promise<UiConfig> {
   return known;
 }
 
-/** Traces of an uploaded file: Jaeger's own export, one trace, or a list of them. Throws with a reason a person can use. */
+/** Traces of an opened file: {@link parseUpload}, or OTLP's JSON, which the server turns into Jaeger's. */
+export async function readUpload(name: string, text: string): Promise<TraceJson[]> {
+  if (!/^\s*\{\s*"(resourceSpans|resource_spans)"/.test(text)) return parseUpload(name, text);
+  const answer = await fetch("/api/transform", { method: "POST", body: text, headers: { "Content-Type": "application/json" } });
+  const body = (await answer.json()) as { data?: TraceJson[]; errors?: { msg: string }[] | null };
+  if (!answer.ok || !body.data) throw new ApiError(`${name}: ${body.errors?.map((error) => error.msg).join("; ") ?? answer.status}`);
+  return body.data;
+}
+
+/** Traces of an opened file: Jaeger's own export, one trace, or a list of them. Throws with a reason a person can use. */
 export function parseUpload(name: string, text: string): TraceJson[] {
   let body: unknown;
   try {

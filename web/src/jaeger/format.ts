@@ -15,8 +15,14 @@ export const dateTime = (microseconds: number) =>
 
 export const clock = (microseconds: number) => {
   const date = new Date(microseconds / 1000);
-  return `${date.toLocaleTimeString()}.${String(date.getMilliseconds()).padStart(3, "0")}`;
+  return `${date.toLocaleTimeString(undefined, { hourCycle: "h23" })}.${String(date.getMilliseconds()).padStart(3, "0")}`;
 };
+
+/** A time of the day for an axis that is `span` microseconds long: seconds only where they tell. */
+export const axisTime = (microseconds: number, span: number) =>
+  span < 10_000_000
+    ? clock(microseconds)
+    : new Date(microseconds / 1000).toLocaleTimeString(undefined, { hourCycle: "h23", hour: "2-digit", minute: "2-digit", ...(span < 1_200_000_000 ? { second: "2-digit" } : {}) });
 
 export function ago(microseconds: number): string {
   const seconds = (Date.now() - microseconds / 1000) / 1000;

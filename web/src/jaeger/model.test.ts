@@ -41,6 +41,12 @@ describe("the critical path", () => {
     const path = criticalPath(buildTrace(trace(span("a", 0, 50), span("b", 10, 100, "a"))));
     expect(path[path.length - 1]!.end).toBe(50);
   });
+  it("goes on with what a queue delivered after its parent had ended", () => {
+    const built = buildTrace(trace(span("a", 0, 50), span("q", 10, 10, "a"), span("w", 60, 40, "q"), span("x", 70, 10, "w")));
+    expect(criticalPath(built).map((section) => [section.span.id, section.start, section.end])).toEqual([
+      ["a", 0, 10], ["q", 10, 20], ["w", 60, 70], ["x", 70, 80], ["w", 80, 100],
+    ]);
+  });
 });
 
 it("statistics add up", () => {

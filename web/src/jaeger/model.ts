@@ -140,27 +140,56 @@ function covered(span: Span): number {
   return total;
 }
 
-/** What the trace's duration was spent on: from the root's end backwards along the child that ended last. */
+/**
+ * What the trace's duration was spent on: from its end backwards along the child that ended last. A child that outlives
+ * its parent is cut at the parent's end; one that only begins after it (work from a queue) carries the trace on.
+ */
 export function criticalPath(trace: Trace): Section[] {
   const sections: Section[] = [];
   const root = trace.roots[0];
   if (!root) return sections;
-  const work: { span: Span; end: number }[] = [{ span: root, end: root.start + root.duration }];
+  const reached = reaches(trace);
+  const lastOf = (child: Span, parent: Span) => {
+    const reach = reached.get(child)!;
+    return child.start >= endOf(parent) || reach > endOf(child) ? reach : Math.min(reach, endOf(parent));
+  };
+  const work: { span: Span; end: number }[] = [{ span: root, end: reached.get(root)! }];
   while (work.length) {
     const { span, end } = work.pop()!;
+    const own = (from: number, to: number) => {
+      const until = Math.min(to, endOf(span));
+      if (until > from) sections.push({ span, start: from, end: until });
+    };
     let cursor = end;
-    const latest = [...span.children].sort((a, b) => b.start + b.duration - (a.start + a.duration));
-    for (const child of latest) {
+    const latest = span.children.map((child) => ({ child, last: lastOf(child, span) })).sort((a, b) => b.last - a.last);
+    for (const { child, last } of latest) {
       if (child.start >= cursor || child.start < span.start) continue;
-      const childEnd = Math.min(child.start + child.duration, cursor);
-      if (childEnd <= span.start || childEnd <= child.start) continue;
-      if (childEnd < cursor) sections.push({ span, start: childEnd, end: cursor });
+      const childEnd = Math.min(last, cursor);
+      if (childEnd <= child.start) continue;
+      own(childEnd, cursor);
       work.push({ span: child, end: childEnd });
       cursor = child.start;
     }
-    if (cursor > span.start) sections.push({ span, start: span.start, end: cursor });
+    own(span.start, cursor);
   }
   return sections.sort((a, b) => a.start - b.start);
+}
+
+const endOf = (span: Span) => span.start + span.duration;
+
+/** When each span's work is over: its own end, or that of what it left to others who began after it. */
+function reaches(trace: Trace): Map<Span, number> {
+  const reached = new Map<Span, number>();
+  for (let index = trace.spans.length - 1; index >= 0; index--) {
+    const span = trace.spans[index]!;
+    let reach = endOf(span);
+    for (const child of span.children) {
+      const last = reached.get(child)!;
+      if (child.start >= endOf(span) || last > endOf(child)) reach = Math.max(reach, last);
+    }
+    reached.set(span, reach);
+  }
+  return reached;
 }
 
 export interface Statistic {

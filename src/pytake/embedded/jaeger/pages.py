@@ -1,6 +1,5 @@
 """The web pages: files built into ``static/``; a plain page with links while there are none."""
 
-import os
 from html import escape
 from pathlib import Path
 
@@ -8,6 +7,9 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, HTMLResponse, JSONResponse, PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
 
+from pytake.embedded.jaeger.settings import JaegerSettings
+
+GRAFANA_PORT = 3000
 STATIC = Path(__file__).with_name("static")
 _LINKS = (
     ("/api/services", "services"), ("/api/dependencies", "calls between services, last 24 h"),
@@ -32,6 +34,8 @@ code{{background:#8883;padding:0 .2em}}
 def routes(base_path: str) -> list[BaseRoute]:
     """Every path that is not an API: a built file, or the application's page for it."""
 
+    settings = JaegerSettings()
+
     async def page(request: Request) -> Response:
         path = request.path_params.get("path", "")
         found = _file(path)
@@ -46,9 +50,11 @@ def routes(base_path: str) -> list[BaseRoute]:
         links = "".join(f'<li><a href="{escape(base_path + url)}">{escape(text)}</a></li>' for url, text in _LINKS)
         return HTMLResponse(_PAGE.format(links=links, base=escape(base_path)))
 
-    async def ui_config(_request: Request) -> Response:
+    async def ui_config(request: Request) -> Response:
         """What the pages cannot know: where Grafana is, for the way from a span to its logs."""
-        grafana = os.environ.get("PYTAKE_GRAFANA_URL", "").rstrip("/")
+        grafana = settings.grafana_url.rstrip("/")
+        if not grafana:  # the stack's own, beside this server
+            grafana = f"http://{request.url.hostname or '127.0.0.1'}:{GRAFANA_PORT + settings.port_offset}"
         return JSONResponse({"grafanaUrl": grafana, "lokiUid": "loki"})
 
     return [Route("/ui-config.json", ui_config), Route("/", page), Route("/{path:path}", page)]

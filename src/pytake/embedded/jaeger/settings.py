@@ -20,8 +20,9 @@ class JaegerSettings(BaseSettings):
         description="Size of all segments beyond which the oldest are deleted (`0`: no limit).",
     )  # fmt: skip
     grafana_url: str = Field(
-        "", validation_alias="PYTAKE_GRAFANA_URL", description="Grafana's address, for the way from a span to its logs."
-    )
+        "", validation_alias="PYTAKE_GRAFANA_URL",
+        description="Grafana's address, for the way from a span to its logs (empty: this host's port 3000 + offset).",
+    )  # fmt: skip
     listen_host: str = Field(
         "127.0.0.1", validation_alias="JAEGER_LISTEN_HOST", description="Address that every port listens on."
     )

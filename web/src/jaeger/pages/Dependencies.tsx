@@ -3,7 +3,7 @@
 import { useEffect, useMemo, useState } from "react";
 import { Link, useSearchParams } from "react-router-dom";
 
-import { dependencies, metrics, type MetricFamily } from "../api";
+import { dependencies, metrics, type Dependency, type MetricFamily } from "../api";
 import { color } from "../format";
 import { useLoad } from "../hooks";
 import { curve, layout } from "../layout";
@@ -12,6 +12,10 @@ import { LOOKBACKS } from "../search/Form";
 const SIZE = { width: 190, height: 56 };
 const HOUR = 3_600_000;
 const MILLISECONDS: Record<string, number> = { "5m": HOUR / 12, "15m": HOUR / 4, "1h": HOUR, "3h": 3 * HOUR, "6h": 6 * HOUR, "12h": 12 * HOUR, "24h": 24 * HOUR, "2d": 48 * HOUR, "7d": 168 * HOUR };
+
+/** Share of the calls that failed. */
+const percent = (edge: Dependency) => `${(((edge.errorCount ?? 0) / edge.callCount) * 100).toFixed(1)} %`;
+const failing = (edge: Dependency) => (edge.errorCount ?? 0) > edge.callCount * 0.01;
 
 export function DependenciesPage() {
   const [params, setParams] = useSearchParams();
@@ -24,7 +28,7 @@ export function DependenciesPage() {
   const edges = useMemo(() => (found.data ?? []).filter((edge) => !focus || edge.parent === focus || edge.child === focus), [found.data, focus]);
   const placed = useMemo(() => {
     const nodes = new Map<string, null>(edges.flatMap((edge) => [[edge.parent, null], [edge.child, null]] as [string, null][]));
-    return layout(nodes, edges.map((edge) => ({ from: edge.parent, to: edge.child, data: edge.callCount })), SIZE, "LR");
+    return layout(nodes, edges.map((edge) => ({ from: edge.parent, to: edge.child, data: edge })), SIZE, "LR");
   }, [edges]);
   const most = Math.max(...edges.map((edge) => edge.callCount), 1);
   const set = (name: string, value: string) => setParams((before) => {
@@ -50,7 +54,7 @@ export function DependenciesPage() {
             <defs><marker id="call" viewBox="0 0 8 8" refX="8" refY="4" markerWidth="8" markerHeight="8" orient="auto" markerUnits="userSpaceOnUse"><path d="M0,0 L8,4 L0,8 z" style={{ fill: "var(--dim)", stroke: "none" }} /></marker></defs>
             {placed.edges.map((edge) => {
               const middle = edge.points[Math.floor(edge.points.length / 2)]!;
-              return <g key={`${edge.from}>${edge.to}`}><path d={curve(edge.points)} markerEnd="url(#call)" style={{ strokeWidth: 1 + 3 * Math.sqrt(edge.data / most) }} /><text className="small" x={middle.x} y={middle.y - 7} textAnchor="middle">{edge.data.toLocaleString()}</text></g>;
+              return <g key={`${edge.from}>${edge.to}`}><path d={curve(edge.points)} className={failing(edge.data) ? "bad" : ""} markerEnd="url(#call)" style={{ strokeWidth: 1 + 3 * Math.sqrt(edge.data.callCount / most) }} /><text className={`small${failing(edge.data) ? " bad" : ""}`} x={middle.x} y={middle.y - 7} textAnchor="middle">{edge.data.callCount.toLocaleString()}{edge.data.errorCount ? ` · ${percent(edge.data)}` : ""}</text></g>;
             })}
             {placed.nodes.map(({ id, x, y }) => {
               const rate = rates.get(id);
@@ -66,13 +70,15 @@ export function DependenciesPage() {
           </svg>
           <div className="panel" style={{ overflowX: "auto", marginTop: 16 }}>
             <table>
-              <thead><tr><th>Caller</th><th>Called</th><th className="number">Calls</th><th className="number">Requests/s of the called</th><th className="number">Errors</th><th /></tr></thead>
+              <thead><tr><th>Caller</th><th>Called</th><th className="number">Calls</th><th className="number">Calls/s</th><th className="number">Failed</th><th className="number">Requests/s of the called</th><th className="number">Its errors</th><th /></tr></thead>
               <tbody>
                 {[...edges].sort((x, y) => y.callCount - x.callCount).map((edge) => {
                   const rate = rates.get(edge.child);
                   return (
                     <tr key={`${edge.parent}>${edge.child}`}>
                       <td>{edge.parent}</td><td>{edge.child}</td><td className="number">{edge.callCount.toLocaleString()}</td>
+                      <td className="number">{((edge.callCount * 1000) / span).toFixed(2)}</td>
+                      <td className={`number${failing(edge) ? " bad-mark" : ""}`}>{percent(edge)}</td>
                       <td className="number">{rate?.calls.toFixed(2) ?? ""}</td>
                       <td className={`number${rate && rate.errors > 0.01 ? " bad-mark" : ""}`}>{rate ? `${(rate.errors * 100).toFixed(1)} %` : ""}</td>
                       <td><Link to={`/search?service=${encodeURIComponent(edge.child)}&lookback=${lookback}`}>Traces</Link></td>

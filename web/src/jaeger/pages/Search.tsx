@@ -1,7 +1,7 @@
 import { useMemo, useState } from "react";
 import { useSearchParams } from "react-router-dom";
 
-import { ApiError, parseUpload, search, type TraceJson } from "../api";
+import { ApiError, readUpload, search, type TraceJson } from "../api";
 import { useLoad } from "../hooks";
 import { buildTrace } from "../model";
 import { EMPTY, SearchForm, tagsToJson, type Fields } from "../search/Form";
@@ -39,7 +39,7 @@ export function SearchPage() {
   };
   const onUpload = async (files: FileList) => {
     try {
-      const read = await Promise.all([...files].map(async (file) => parseUpload(file.name, await file.text())));
+      const read = await Promise.all([...files].map(async (file) => readUpload(file.name, await file.text())));
       setUploaded(keepUploaded(read.flat()));
       setUploadError("");
     } catch (error) {

@@ -3,7 +3,7 @@
 import { useEffect, useRef, useState, type MouseEvent } from "react";
 import { useNavigate } from "react-router-dom";
 
-import { clock, duration, ticks } from "../format";
+import { axisTime, clock, duration, ticks } from "../format";
 import type { Trace } from "../model";
 
 const H = 190;
@@ -38,7 +38,7 @@ export function Scatter({ traces }: { traces: Trace[] }) {
         ))}
         {(W < 600 ? [0, 1] : [0, 0.25, 0.5, 0.75, 1]).map((share) => (
           <text key={share} x={x(first + share * (last - first))} y={H - 5} fontSize="11" fill="var(--dim)" textAnchor={share === 0 ? "start" : share === 1 ? "end" : "middle"}>
-            {clock(first + share * (last - first))}
+            {axisTime(first + share * (last - first), last - first)}
           </text>
         ))}
         {traces.map((trace) => (

@@ -4,7 +4,7 @@ import { useMemo } from "react";
 
 import { color, duration } from "../format";
 import { curve, layout } from "../layout";
-import type { Trace } from "../model";
+import type { Span, Trace } from "../model";
 
 interface Node {
   service: string;
@@ -16,31 +16,52 @@ interface Node {
 }
 const SIZE = { width: 230, height: 62 };
 
-export function Graph({ trace }: { trace: Trace }) {
-  const placed = useMemo(() => {
-    const nodes = new Map<string, Node>();
-    const edges = new Map<string, { from: string; to: string; data: number }>();
-    const key = (service: string, operation: string) => `${service}\n${operation}`;
-    for (const span of trace.spans) {
-      const id = key(span.service, span.operation);
-      const node = nodes.get(id) ?? { service: span.service, operation: span.operation, count: 0, errors: 0, total: 0, self: 0 };
-      node.count += 1;
-      node.errors += span.error ? 1 : 0;
-      node.total += span.duration;
-      node.self += span.self;
-      nodes.set(id, node);
-      if (span.parent) {
-        const from = key(span.parent.service, span.parent.operation);
-        const edge = edges.get(`${from}>${id}`) ?? { from, to: id, data: 0 };
-        edge.data += 1;
-        edges.set(`${from}>${id}`, edge);
-      }
+/** More than a graph of them shows anything of, and than is placed in a blink. */
+const MOST_NODES = 120;
+const MOST_EDGES = 240;
+
+interface Drawn {
+  nodes: Map<string, Node>;
+  edges: Map<string, { from: string; to: string; data: number }>;
+}
+
+function collect(trace: Trace, nameOf: (span: Span) => string): Drawn {
+  const drawn: Drawn = { nodes: new Map(), edges: new Map() };
+  const key = (span: Span) => `${span.service}\n${nameOf(span)}`;
+  for (const span of trace.spans) {
+    const id = key(span);
+    const node = drawn.nodes.get(id) ?? { service: span.service, operation: nameOf(span), count: 0, errors: 0, total: 0, self: 0 };
+    node.count += 1;
+    node.errors += span.error ? 1 : 0;
+    node.total += span.duration;
+    node.self += span.self;
+    drawn.nodes.set(id, node);
+    if (span.parent) {
+      const from = key(span.parent);
+      const edge = drawn.edges.get(`${from}>${id}`) ?? { from, to: id, data: 0 };
+      edge.data += 1;
+      drawn.edges.set(`${from}>${id}`, edge);
     }
-    return layout(nodes, [...edges.values()], SIZE, "LR");
-  }, [trace]);
+  }
+  return drawn;
+}
+
+const tooMany = (drawn: Drawn) => drawn.nodes.size > MOST_NODES || drawn.edges.size > MOST_EDGES;
+
+export function Graph({ trace }: { trace: Trace }) {
+  const operations = useMemo(() => collect(trace, (span) => span.operation), [trace]);
+  const services = useMemo(() => (tooMany(operations) ? collect(trace, () => "") : null), [trace, operations]);
+  const drawn = services ?? operations;
+  if (tooMany(drawn)) return <p className="loading">{drawn.nodes.size} services with {drawn.edges.size} ways between them are too many for a graph; the statistics list them.</p>;
+  return <Drawing trace={trace} drawn={drawn} note={services ? `${operations.nodes.size} operations with ${operations.edges.size} ways between them are too many for a graph: these are their services.` : ""} />;
+}
+
+function Drawing({ trace, drawn, note }: { trace: Trace; drawn: Drawn; note: string }) {
+  const placed = useMemo(() => layout(drawn.nodes, [...drawn.edges.values()], SIZE, "LR"), [drawn]);
   const total = trace.spans.reduce((sum, span) => sum + span.self, 0) || 1;
   return (
     <div className="view graph">
+      {note && <p className="quiet">{note}</p>}
       <svg width={placed.width} height={placed.height} role="img" aria-label="Graph of operations">
         <defs><marker id="arrow" viewBox="0 0 8 8" refX="8" refY="4" markerWidth="7" markerHeight="7" orient="auto"><path d="M0,0 L8,4 L0,8 z" style={{ fill: "var(--dim)", stroke: "none" }} /></marker></defs>
         {placed.edges.map((edge) => {
