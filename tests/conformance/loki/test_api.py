@@ -372,6 +372,16 @@ def test_patterns(api: Api, data: Data) -> None:
     assert sum(count for _, count in found["data"][0]["samples"]) == 10
 
 
+@pytest.mark.parametrize("app", ["web", "api", "nginx", "meta"])
+def test_a_pattern_can_be_asked_for(api: Api, data: Data, app: str) -> None:
+    span = {"query": data.select(app), "start": data.start, "end": data.end, "step": "10m"}
+    for found in api.get("patterns", span).json()["data"]:
+        assert set(found) >= {"pattern", "samples"}
+        query = f"{data.select(app)} |> {json.dumps(found['pattern'])}"
+        result = api.range(query, data.start, data.end)["result"]
+        assert sum(len(stream["values"]) for stream in result) >= sum(count for _, count in found["samples"])
+
+
 @pytest.mark.parametrize(
     ("query", "formatted"),
     [
@@ -544,6 +554,23 @@ def test_tail(api: Api, job: str) -> None:
         second = json.loads(socket.recv(timeout=20))
         assert [value[1] for stream in second["streams"] for value in stream["values"]] == ["yes after"]
         assert second["streams"][0]["stream"]["job"] == job
+
+
+def test_tail_waits_for_slow_loggers(api: Api, job: str) -> None:
+    params = {"query": f'{{job="{job}"}}', "delay_for": "1", "limit": "2"}
+    url = api.base.replace("http", "ws", 1) + f"/loki/api/v1/tail?{httpx.QueryParams(params)}"
+    with connect(url) as socket:
+        at = time.monotonic()
+        api.push([({"job": job}, [[time.time_ns() + n, f"line {n}"] for n in range(5)])])
+        seen: list[str] = []
+        while len(seen) < 5:
+            message = json.loads(socket.recv(timeout=20))
+            assert time.monotonic() - at >= 0.8
+            seen += [value[1] for stream in message["streams"] for value in stream["values"]]
+    assert seen == [f"line {n}" for n in range(5)]
+    with pytest.raises(InvalidStatus) as found, connect(url.replace("delay_for=1", "delay_for=6")):
+        pass
+    assert found.value.response.status_code == 400
 
 
 @pytest.mark.parametrize("query", ["{", 'rate({job="a"}[1m])', ""])
