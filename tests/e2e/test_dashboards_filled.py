@@ -15,7 +15,7 @@ from pytake.embedded.grafana.app import STATIC
 from tests.e2e.test_deploy import Deployed, free_offset
 from tests.unit.stack.support import ROOT
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
 FILLED_SECONDS = 120.0
 PICTURES = os.environ.get("PYTAKE_PICTURES", "")
 BOARDS = {board["uid"]: board for board in dashboards.load(ROOT / "monitoring/grafana/dashboards").values()}

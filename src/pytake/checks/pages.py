@@ -24,7 +24,7 @@ FLAGS = [
     "--no-first-run",
 ]
 WIDE, PHONE = (1600, 1000), (390, 844)
-SETTLE_SECONDS = 60.0
+SETTLE_SECONDS = 90.0
 STEP = 700
 _STATES = """() => [...document.querySelectorAll("section")].map((panel) => ({
   title: (panel.querySelector("h1, h2, h3, h4, h5, h6")?.innerText ?? "").trim(),
@@ -97,12 +97,16 @@ def open_dashboard(page: "Page", uid: str) -> None:
 
 def settle(page: "Page", seconds: float = SETTLE_SECONDS) -> None:
     """Wait until every panel shows something and none loads; raises :class:`NotSettled`, which names the others."""
-    deadline = time.monotonic() + seconds
+    deadline, turn = time.monotonic() + seconds, 0
     while True:
         states = page.evaluate(_STATES)
-        waiting = [one["title"] for one in states if one["loading"] or not one["drawn"]]
-        if not waiting:
+        places = [place for place, one in enumerate(states) if one["loading"] or not one["drawn"]]
+        if not places:
             return
+        # A panel asks for its data once it has been seen, which a slow browser notices late: look at it again.
+        page.evaluate(f"document.querySelectorAll('section')[{places[turn % len(places)]}]?.scrollIntoView()")
+        turn += 1
+        waiting = [states[place]["title"] for place in places]
         if time.monotonic() >= deadline:
             raise NotSettled(f"{page.url}: after {seconds:.0f} s these panels are still loading: {', '.join(waiting)}")
         page.wait_for_timeout(200)
