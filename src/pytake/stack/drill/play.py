@@ -24,12 +24,13 @@ class Play:
             Course(name, severity(name), item.name, role) for role, names in roles.items() for name in names
         ]
         self._thread = threading.Thread(target=self._run, name=f"drill-{item.name}", daemon=True)
+        self._given_up = False
         self.deadline = 0.0
 
     @property
     def begun(self) -> bool:
         """Whether it was started."""
-        return self._thread.ident is not None
+        return self._given_up or self._thread.ident is not None
 
     @property
     def present(self) -> bool:
@@ -47,9 +48,14 @@ class Play:
             course.injected = time.time()
         self._thread.start()
 
+    def give_up(self, text: str) -> None:
+        """It will not be started, for this reason."""
+        self._given_up = True
+        self.fail(text)
+
     def join(self, seconds: float) -> None:
         """Wait for the fault's end."""
-        if self.begun:
+        if self._thread.ident is not None:
             self._thread.join(seconds)
 
     def fail(self, text: str) -> None:

@@ -64,6 +64,7 @@ class Director:
         source = scene.arena.source / "alertmanager" / "alertmanager.yml"
         self._inhibition = Inhibition(yaml.safe_load(source.read_text(encoding="utf-8")), labels)
         self.plays = [Play(scene, item, lambda name: labels[name]["severity"]) for item in scenarios]
+        self._busy, self._patience = time.monotonic(), scene.scaled(RESOLVE_SECONDS) + 60
         self.courses = [course for play in self.plays for course in play.courses]
 
     @property
@@ -81,6 +82,11 @@ class Director:
                 play.start()
             else:
                 waiting.append(play)
+        if self.present or not waiting:
+            self._busy = time.monotonic()
+        elif time.monotonic() - self._busy > self._patience:
+            active = ", ".join(sorted({*states} - {"Watchdog"}))
+            waiting[0].give_up(f"could not begin: active without a fault of the drill: {active}")
 
     def _against(self, play: Play, present: Sequence[Play], states: Mapping[str, str]) -> bool:
         """Whether an alert of it is still active or owed a message, is hidden now, or would hide another's."""
