@@ -46,7 +46,7 @@ generate:: ## make the generated files again (CI fails when they differ)
 	$(PY) -m pytake.checks.slo
 
 BENCHES := webhook_ack.py telemetry_cost.py metrics_page.py rules_cost.py promtail_ship.py loki_ingest.py loki_query.py \
-  jaeger_ingest.py jaeger_query.py
+  jaeger_ingest.py jaeger_query.py grafana_viewers.py
 
 bench:: ## measured claims, each one command in bench/ (a quiet machine, please); fails when a figure misses its goal
 	@missed=; for b in $(BENCHES); do echo "== $$b"; PYTHONPATH=.:bench $(PY) bench/$$b || missed="$$missed $$b"; done; \

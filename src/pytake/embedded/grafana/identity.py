@@ -101,7 +101,7 @@ class Identity:
                 settings.security_admin_password.get_secret_value(),
                 "Admin",
                 admin=True,
-                must_change=settings.security_force_password_change,
+                must_change=settings.first_password_must_change,
             )
 
     # ---------------------------------------------------------------------------------------------------- passwords

@@ -21,7 +21,7 @@ from pytake.embedded.grafana.identity import RENDER_COOKIE
 from pytake.embedded.grafana.settings import GrafanaSettings
 
 if TYPE_CHECKING:
-    from playwright.async_api import Browser, Page, Playwright, Route
+    from playwright.async_api import Browser, FloatRect, Page, Playwright, Route
 
 log = logging.getLogger("grafana.render")
 QUIET_SECONDS = 0.4
@@ -34,7 +34,8 @@ INSTALL = (
     "(Debian: apt install chromium; elsewhere: playwright install --only-shell chromium) "
     "or name one by GF_RENDERING_CHROMIUM_PATH."
 )
-_DRAWN = "() => document.querySelector('section, [role=alert], [data-testid]') !== null"
+_DRAWN = "() => document.querySelector('section, [role=alert]') !== null"
+_IDLE = "() => new Promise((done) => requestIdleCallback(() => requestAnimationFrame(() => requestIdleCallback(done))))"
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,8 @@ class Picture:
     timeout: float = 60.0
     dark: bool = True
     timezone: str | None = None
+    panel: bool = False
+    """Only the page's one panel, which fills the picture."""
 
 
 @dataclass
@@ -64,8 +67,14 @@ class _Traffic:
     def ended(self, _request: Any) -> None:
         self.open, self.changed = self.open - 1, time.monotonic()
 
-    def quiet(self) -> bool:
-        return self.open <= 0 and time.monotonic() - self.changed > QUIET_SECONDS
+    async def settled(self, page: "Page") -> None:
+        """Return when nothing is loading and the page's scripts have come to rest, however slow the machine is."""
+        seen = -1.0
+        while seen != self.changed:
+            while self.open > 0 or time.monotonic() - self.changed < QUIET_SECONDS:  # noqa: ASYNC110 (callbacks change it)
+                await asyncio.sleep(0.05)
+            seen = self.changed
+            await page.evaluate(_IDLE)
 
 
 class Renderer:
@@ -125,23 +134,42 @@ class Renderer:
                 await context.add_cookies([cookie])
                 page = await context.new_page()
                 await page.route("**/*", lambda route: _within(route, origin))
-                await self._drawn(page, picture.url)
-                return await page.screenshot(type="png", full_page=picture.height is None, animations="disabled")
+                traffic = _Traffic()
+                await self._drawn(page, picture.url, traffic)
+                clip = await self._grown(page, picture, traffic) if picture.panel else None
+                return await page.screenshot(
+                    type="png", full_page=picture.height is None, animations="disabled", clip=clip
+                )
             finally:
                 await context.close()
         except Error as error:
             raise ApiError(500, f"Chromium could not draw the page: {error.message.splitlines()[0]}") from error
 
     @staticmethod
-    async def _drawn(page: "Page", url: str) -> None:
+    async def _grown(page: "Page", picture: Picture, traffic: _Traffic) -> "FloatRect | None":
+        """Widen the window until the panel has the picture's size; gives where the panel stands."""
+        width, height = picture.width, picture.height or 500
+        panel = page.locator("section").first
+        box = await panel.bounding_box() if await panel.count() else None
+        if box is None:
+            return None  # an error fills the page instead
+        spare = {"width": 2 * width - round(box["width"]), "height": max(height, 2 * height - round(box["height"]))}
+        await page.set_viewport_size({"width": max(width, spare["width"]), "height": spare["height"]})
+        traffic.changed = time.monotonic()
+        await traffic.settled(page)
+        box = await panel.bounding_box() or box
+        return {"x": box["x"], "y": box["y"], "width": width, "height": height}
+
+    @staticmethod
+    async def _drawn(page: "Page", url: str, traffic: _Traffic) -> None:
         """Open ``url`` and return when nothing is loading any more."""
-        traffic = _Traffic()
         page.on("request", traffic.began)
         page.on("requestfinished", traffic.ended)
         page.on("requestfailed", traffic.ended)
         await page.goto(url, wait_until="domcontentloaded", timeout=0)
-        while not traffic.quiet() or not await page.evaluate(_DRAWN):  # noqa: ASYNC110 (the browser tells by callbacks)
+        while not await page.evaluate(_DRAWN):  # noqa: ASYNC110 (the browser does not call back for this)
             await asyncio.sleep(0.05)
+        await traffic.settled(page)
 
     async def _started(self) -> "Browser":
         async with self._starting:

@@ -140,16 +140,22 @@ def _must_change(principal: Principal, request: Request) -> None:
         raise ApiError(403, "Change your password first (PUT /api/user/password).", mustChangePassword=True)
 
 
-async def body(request: Request) -> dict[str, Any]:
-    """The request's JSON object; 400 on anything else, 413 when it is too large."""
+async def content_of(request: Request) -> bytes:
+    """The request's body; 413 as soon as it is too large."""
     parts, size = [], 0
     async for part in request.stream():
         size += len(part)
         if size > MAX_BODY:
             raise ApiError(413, f"the body is larger than {MAX_BODY} bytes")
         parts.append(part)
+    return b"".join(parts)
+
+
+async def body(request: Request) -> dict[str, Any]:
+    """The request's JSON object; 400 on anything else, 413 when it is too large."""
+    content = await content_of(request)
     try:
-        data = orjson.loads(b"".join(parts) or b"{}")
+        data = orjson.loads(content or b"{}")
     except orjson.JSONDecodeError as error:
         raise ApiError(400, f"bad request data: {error}") from error
     if not isinstance(data, dict):

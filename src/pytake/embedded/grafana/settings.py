@@ -5,6 +5,8 @@ from pathlib import Path
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+FIRST_PASSWORD = "admin123"  # noqa: S105 (the documented default)
+
 
 class GrafanaSettings(BaseSettings):
     """What the embedded Grafana reads from its environment."""
@@ -20,11 +22,16 @@ class GrafanaSettings(BaseSettings):
     )
     security_admin_user: str = Field("admin", description="Login of the first administrator.")
     security_admin_password: SecretStr = Field(
-        SecretStr("admin123"), description="First password of the administrator; later changes in Grafana win."
+        SecretStr(FIRST_PASSWORD), description="First password of the administrator; later changes in Grafana win."
     )
     security_cookie_secure: bool = Field(False, description="Send the session cookie over TLS only.")
-    security_force_password_change: bool = Field(
-        False, description="Ask for a new password at the first login with the initial one."
+    security_force_password_change: bool | None = Field(
+        None,
+        description="Ask for a new password at the first login with the initial one; "
+        "empty: in production, when it is still the default one.",
+    )
+    environment: str = Field(
+        "", validation_alias="PYTAKE_ENVIRONMENT", description="The environment; `production` asks for more."
     )
     auth_login_maximum_lifetime_hours: float = Field(24 * 30, gt=0, description="Hours after which a login ends.")
     dashboards_default_home_dashboard_path: Path | None = Field(
@@ -39,3 +46,10 @@ class GrafanaSettings(BaseSettings):
         "https://grafana.com/api", description="Catalogue that dashboards are imported from by number; empty: none."
     )
     outside_timeout_seconds: float = Field(8.0, gt=0, description="Seconds after which that catalogue is given up.")
+
+    @property
+    def first_password_must_change(self) -> bool:
+        """Whether the administrator's first login has to choose another password."""
+        if self.security_force_password_change is not None:
+            return self.security_force_password_change
+        return self.environment == "production" and self.security_admin_password.get_secret_value() == FIRST_PASSWORD

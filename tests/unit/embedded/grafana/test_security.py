@@ -46,6 +46,19 @@ async def test_the_first_password_must_be_changed_where_that_is_asked(grafana):
         assert (await client.get("/api/search")).status_code == 200
 
 
+@pytest.mark.parametrize(
+    ("environment", "password", "code"),
+    [("production", "admin123", 403), ("production", "of-our-own", 200), ("development", "admin123", 200)],
+)
+async def test_production_does_not_run_on_the_password_that_everybody_knows(
+    grafana, monkeypatch, environment, password, code
+):
+    monkeypatch.setenv("PYTAKE_ENVIRONMENT", environment)
+    async with grafana(security_admin_password=password) as (client, _):
+        client.auth = ("admin", password)
+        assert (await client.get("/api/search")).status_code == code
+
+
 async def test_a_changed_password_ends_other_logins_and_outlives_the_environments(grafana):
     async with grafana() as (client, _):
         async with plain(client) as other:
@@ -206,19 +219,22 @@ async def test_the_proxy_reaches_configured_sources_with_their_own_login_and_no_
         assert answer.status_code == 200
         assert "set-cookie" not in answer.headers
         (asked,) = seen
-        assert str(asked.url) == "http://127.0.0.1:1/api/v1/labels?match[]=up"
+        assert str(asked.url) == "http://127.0.0.1:1/api/v1/labels?match%5B%5D=up"
         assert asked.headers["authorization"] == "Basic cmVhZGVyOnByMG0="
         assert "cookie" not in asked.headers
         assert "x-evil" not in asked.headers
-        for path in ("uid/http://evil.example/x", "uid/prometheus//evil.example/x", "uid/prometheus/..%2f..%2fetc"):
+        await client.get("/api/datasources/proxy/uid/prometheus//evil.example/x")
+        assert seen.pop().url.host == "127.0.0.1"
+        for path in ("uid/http://evil.example/x", "uid/prometheus/..%2f..%2fetc", "uid/prometheus/a%5c..%5cb"):
             assert (await client.get(f"/api/datasources/proxy/{path}")).status_code in (400, 404)
         assert len(seen) == 1
 
 
 async def test_a_body_without_end_is_cut_off(grafana):
     async with grafana() as (client, _):
-        answer = await client.post("/api/dashboards/db", content=b'{"x": "' + b"a" * (9 * 1024 * 1024) + b'"}')
-        assert answer.status_code == 413
+        for path in ("/api/dashboards/db", "/api/datasources/proxy/uid/prometheus/api/v1/query"):
+            answer = await client.post(path, content=b'{"x": "' + b"a" * (9 * 1024 * 1024) + b'"}')
+            assert answer.status_code == 413
 
 
 async def test_a_fault_of_ours_is_a_500_without_its_insides(grafana, monkeypatch):

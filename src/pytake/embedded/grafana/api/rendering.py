@@ -67,6 +67,7 @@ async def _render(server: Server, request: Request, who: Principal, number: str)
                 scale=_number(params.get("scale"), 1, 0.5, 4),
                 timeout=_number(params.get("timeout"), 60, 1, 120),
                 dark=theme != "light",
+                panel=bool(number),
                 timezone={"utc": "UTC", "UTC": "UTC", "browser": None}.get(zone, zone) if zone else None,
             )
         )

@@ -11,7 +11,7 @@ from starlette.responses import Response, StreamingResponse
 from pytake.embedded.grafana.errors import ApiError, not_found
 from pytake.embedded.grafana.identity import Principal
 from pytake.embedded.grafana.provisioning import DataSource, ProvisioningError
-from pytake.embedded.grafana.server import MAX_BODY, VERSION, Server, body
+from pytake.embedded.grafana.server import VERSION, Server, body, content_of
 
 PASSED_ON = frozenset({"accept", "content-type", "accept-encoding", "x-scope-orgid"})
 PASSED_BACK = frozenset({"content-type", "content-encoding", "content-length", "cache-control"})
@@ -131,9 +131,7 @@ async def forward(server: Server, request: Request, who: Principal, source: Data
         who.need("Editor")
     if "admin" in target or target.startswith("-/"):
         raise ApiError(403, f"{target} is not passed on to {source.name}")
-    content = await request.body()
-    if len(content) > MAX_BODY:
-        raise ApiError(413, "the body is too large")
+    content = await content_of(request)
     headers = {name: value for name, value in request.headers.items() if name.lower() in PASSED_ON}
     auth = httpx.BasicAuth(source.user, source.password) if source.user else None
     wanted = server.client.build_request(
