@@ -1,5 +1,6 @@
 """Unchanged clients: the OpenTelemetry SDKs of Python and Node, the Jaeger Thrift exporter."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -171,3 +172,42 @@ def test_node(jaeger: Target, service: str, node_project: Path, kind: str) -> No
     )
     assert done.returncode == 0, done.stderr
     _check(jaeger, service, done.stdout.strip())
+
+
+READER = """
+import json
+import sys
+from jaeger_mcp import JaegerClient
+
+client = JaegerClient.from_env()
+service, trace_id = sys.argv[2], sys.argv[3]
+found = client.search_traces(service, limit=5)
+trace = client.get_trace(trace_id)
+print(json.dumps({
+    "services": client.list_services(),
+    "found": [item.trace_id for item in found],
+    "spans": {span.operation: span.error for span in trace.spans},
+    "several": [item.trace_id for item in client.fetch_traces([trace_id])],
+}))
+"""
+
+
+@pytest.mark.slow
+def test_a_client_of_the_query_api(jaeger: Target, service: str, tmp_path: Path) -> None:
+    """A package of PyPI that reads traces."""
+    trace_id = _trace(GrpcExporter(endpoint=jaeger.grpc, insecure=True), service)
+    _check(jaeger, service, trace_id)
+    uv = Path(sys.executable).with_name("uv")
+    subprocess.run(
+        [uv, "pip", "install", "-q", "--target", tmp_path, "--python", sys.executable, "jaeger-mcp==0.6.1"], check=True
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", READER, jaeger.query, service, trace_id],
+        capture_output=True, text=True, timeout=60, check=False,
+        env={**os.environ, "PYTHONPATH": str(tmp_path), "JAEGER_URL": jaeger.query},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    answer = json.loads(done.stdout)
+    assert service in answer["services"]
+    assert answer["found"] == answer["several"] == [trace_id]
+    assert answer["spans"] == {"parent": False, "child": True}

@@ -35,7 +35,7 @@ from pytake.embedded.jaeger.tail_sampling import TailSampler
 from pytake.telemetry.logging import get_logger
 
 log = get_logger("pytake.jaeger")
-CHUNK_SPANS = 8192
+CHUNK_SPANS = 16384
 MERGE_SPANS = 16384
 
 
