@@ -85,7 +85,7 @@ def visitor(
 
 def open_dashboard(page: "Page", uid: str) -> None:
     """Open a dashboard and scroll to its end, so that every panel is asked for."""
-    page.goto(f"/d/{uid}/x")
+    page.goto(f"/d/{uid}/x?refresh=1h")  # a refresh in between would ask everything anew
     page.wait_for_selector("section")
     height, at = 1, 0
     while at < height:
