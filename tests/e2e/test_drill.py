@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import psutil
@@ -20,11 +21,14 @@ ALERTS = ("ApiDown", "WhatsAppTokenExpired", "LogErrorBurst", "ConfigReloadFaile
 
 
 @pytest.fixture
-def root(tmp_path):
-    """A checkout of its own: the drill's state lies below it."""
-    shutil.copytree(ROOT / "monitoring", tmp_path / "monitoring")
-    shutil.copytree(ROOT / "docs" / "runbooks", tmp_path / "docs" / "runbooks")
-    return tmp_path
+def root():
+    """A checkout of its own: the drill's state lies below it, where user postgres may reach it."""
+    folder = Path(tempfile.mkdtemp(prefix="pytake-drill-"))
+    folder.chmod(0o755)
+    shutil.copytree(ROOT / "monitoring", folder / "monitoring", symlinks=True)
+    (folder / "requirements").symlink_to(ROOT / "requirements")
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def command(root: Path, *arguments: str) -> "subprocess.Popen[str]":

@@ -9,6 +9,7 @@ from pytake.stack.drill.scene import Scene
 from pytake.stack.postgres import EXPORTER, OWNER
 
 ALL_OF_IT = (Part.API, Part.FLOW, Part.SOCKETS)
+STREAMS = ("pytake:webhooks", "pytake:outbound")
 WORKED_OFF = 40
 
 
@@ -51,13 +52,21 @@ def redis_refuses(scene: Scene) -> Iterator[None]:
 @scenario("the worker may not read its streams", "QueueWithoutConsumer", "QueueBacklog", "QueueStuck",
           breaks=(Part.FLOW, Part.WORKER), detect=900, settle=20)  # fmt: skip
 def unread_streams(scene: Scene) -> Iterator[None]:
-    """Its Redis user may not read groups, its consumers are deleted; the worker is up and jobs pile up."""
+    """Its Redis user may not read groups, its consumers are deleted; the worker is up and jobs pile up.
+
+    A consumer is deleted once it has nothing in hand: what it had would be nobody's, for ever.
+    """
     with _acl(scene, "xreadgroup", "xautoclaim"), scene.fault("traffic_burst", per_minute=800):
-        for stream in ("pytake:webhooks", "pytake:outbound"):
+        for stream in STREAMS:
+            scene.wait(lambda stream=stream: _in_hand(scene, stream) == 0, 40)  # type: ignore[misc]  # bound now
             for consumer in scene.redis.xinfo_consumers(stream, "workers"):
                 scene.redis.xgroup_delconsumer(stream, "workers", consumer["name"])
         yield
-    scene.wait(lambda: (scene.value("max(queue_depth)") or 0) < WORKED_OFF, 90)
+    scene.wait(lambda: (scene.value("max(queue_depth)") or 0) < WORKED_OFF, 200)
+
+
+def _in_hand(scene: Scene, stream: str) -> int:
+    return sum(consumer["pending"] for consumer in scene.redis.xinfo_consumers(stream, "workers"))
 
 
 async def _blind_exporter(connection: Any) -> AsyncIterator[None]:
