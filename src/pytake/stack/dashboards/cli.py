@@ -187,3 +187,6 @@ def screenshots(
         _give_up(error, error.hint)
     except pages.NoBrowser as error:
         _give_up(error)
+    except pages.NotSettled as error:
+        err.print(f"[red]✘ {escape(str(error))}[/]", soft_wrap=True)
+        raise typer.Exit(1) from None
