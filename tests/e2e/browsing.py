@@ -99,7 +99,7 @@ def grafana_over(source: str, folder: Path) -> Iterator[str]:
         return httpx.get(f"{url}/api/health").status_code == 200
 
     try:
-        wait_until(up, 30, "Grafana to be ready")
+        wait_until(up, 90, "Grafana to be ready")
         yield url
     finally:
         process.stop()

@@ -416,19 +416,6 @@ def test_the_first_load_stays_small() -> None:
     assert size <= 850_000, f"{size} bytes of gzipped JavaScript before anything is drawn: move some behind lazy()"
 
 
-def test_a_log_line_leads_to_its_trace(page: Page) -> None:
-    page.goto("/explore?source=loki&query=%7Bjob%3D%22a%22%7D")
-    page.get_by_text('"n":0').first.click(timeout=30_000)
-    link = page.get_by_role("link", name="Open the trace")
-    assert link.get_attribute("href") == f"/explore?source=jaeger&query={TRACE}"
-
-
-def test_alerts_are_listed_with_their_runbooks(page: Page) -> None:
-    page.goto("/alerting")
-    expect(page.get_by_text("ApiDown")).to_be_visible(timeout=30_000)
-    assert page.get_by_role("link", name="Runbook").get_attribute("href") == "http://localhost/runbooks/ApiDown"
-
-
 def test_search_finds_by_title(page: Page) -> None:
     page.goto("/dashboards")
     page.get_by_placeholder("Search for dashboards").fill("all pan")
