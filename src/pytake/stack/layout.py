@@ -73,6 +73,11 @@ class Stack:
         return self.state
 
     @property
+    def resend_delay(self) -> str:
+        """After how long Prometheus repeats an alert to an Alertmanager that may have missed it."""
+        return "1m"
+
+    @property
     def logs(self) -> Path:
         """Log files of all components."""
         return self.state / "logs"

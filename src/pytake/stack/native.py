@@ -205,6 +205,7 @@ def prometheus(stack: Stack) -> Command:
         f"--storage.tsdb.retention.size={settings.prometheus_retention_size}",
         f"--web.listen-address=127.0.0.1:{stack.port(9090)}",
         f"--web.external-url={addresses(stack)['PYTAKE_PROMETHEUS_URL']}/",
+        f"--rules.alert.resend-delay={stack.resend_delay}",
         "--web.enable-lifecycle",
         "--web.enable-admin-api",
         "--web.enable-remote-write-receiver",

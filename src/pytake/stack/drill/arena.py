@@ -18,7 +18,7 @@ import yaml
 from pytake.stack.components import Group
 from pytake.stack.deploy import Progress, deploy
 from pytake.stack.drill.disks import unmount_below
-from pytake.stack.drill.fast import scale_document, scale_rules
+from pytake.stack.drill.fast import scale_document, scale_duration, scale_rules
 from pytake.stack.envfile import ensure_env_file, read_env
 from pytake.stack.errors import StackError
 from pytake.stack.layout import Stack, checkout
@@ -61,6 +61,13 @@ _ADDRESS = re.compile(r"PYTAKE_(API|PROMETHEUS|ALERTMANAGER|GRAFANA|JAEGER|LOKI|
 class Arena(Stack):
     """The drill's stack; its ``monitoring`` is the changed copy."""
 
+    factor: float = 1.0
+
+    @property
+    def resend_delay(self) -> str:
+        """Shortened like everything on an alert's way."""
+        return scale_duration("1m", self.factor)
+
     @property
     def monitoring(self) -> Path:
         """The copy that this drill runs with."""
@@ -99,7 +106,7 @@ def prepare(channels: Mapping[str, str], factor: float, without: str = "", offse
     env |= {"PYTAKE_ENVIRONMENT": "drill", "PYTAKE_PORT_OFFSET": str(offset), "PYTAKE_WITHOUT": without}
     env |= SETTINGS | dict(channels)
     settings = StackSettings.model_validate({name.lower(): value for name, value in env.items()})
-    arena = Arena(root, settings, env)
+    arena = Arena(root, settings, env, factor)
     end(arena, keep=False)  # what an earlier drill kept for looking at is of no use to this one
     arena.make_folders()
     arena.disk.mkdir()
