@@ -12,6 +12,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import astuple, dataclass
+from functools import partial
 from hashlib import blake2b
 from typing import Any
 from urllib.parse import quote
@@ -26,7 +27,6 @@ from pytake.embedded.grafana.errors import ApiError, not_found
 from pytake.embedded.grafana.provisioning import DataSource
 
 KEEP_SECONDS = 1.0
-MAX_KEPT = 2000
 MAX_PACKED = 200
 MAX_POINTS = 11_000
 DEFAULT_POINTS = 1500
@@ -81,7 +81,7 @@ class Queries:
 
     def __init__(self, client: httpx.AsyncClient) -> None:
         self._client = client
-        self._shared: OrderedDict[str, tuple[float, asyncio.Task[Any]]] = OrderedDict()
+        self._shared: dict[str, tuple[float, asyncio.Task[Any]]] = {}
         self._packed: OrderedDict[bytes, bytes] = OrderedDict()
 
     async def run(self, body: Mapping[str, Any], sources: Mapping[str, DataSource]) -> bytes:
@@ -205,17 +205,16 @@ class Queries:
         kept = self._shared.get(key)
         if kept is None or (kept[1].done() and (time.monotonic() - kept[0] > KEEP_SECONDS or kept[1].exception())):
             kept = self._shared[key] = (time.monotonic(), asyncio.create_task(make()))
-            self._shared.move_to_end(key)
-            self._forget()
+            kept[1].add_done_callback(partial(self._forget_later, key))
         return await asyncio.shield(kept[1])
 
-    def _forget(self) -> None:
-        """Let go of what nobody can be given any more."""
-        while self._shared:
-            made, task = next(iter(self._shared.values()))
-            if len(self._shared) <= MAX_KEPT and not (task.done() and time.monotonic() - made > KEEP_SECONDS):
-                return
-            self._shared.popitem(last=False)
+    def _forget_later(self, key: str, task: asyncio.Task[Any]) -> None:
+        """Let go of an answer, and of its memory, when nobody can be given it any more."""
+        asyncio.get_running_loop().call_later(KEEP_SECONDS, self._forget, key, task)
+
+    def _forget(self, key: str, task: asyncio.Task[Any]) -> None:
+        if key in self._shared and self._shared[key][1] is task:
+            del self._shared[key]
 
     async def _request(self, source: DataSource, path: str, params: Mapping[str, str]) -> Any:
         auth = (source.user, source.password) if source.user else None

@@ -57,6 +57,15 @@ async def test_answers_are_kept_for_a_moment_only(ask, monkeypatch):
     assert len(ask.seen) == 2
 
 
+async def test_answers_that_nobody_can_be_given_take_no_memory(ask, monkeypatch):
+    monkeypatch.setattr("pytake.embedded.grafana.query.KEEP_SECONDS", 0.01)
+    await ask(ref("prometheus", expr="up"))
+    assert ask.queries._shared
+    async with asyncio.timeout(10):
+        while ask.queries._shared:  # noqa: ASYNC110 (a timer of the loop ends it)
+            await asyncio.sleep(0.01)
+
+
 async def test_nobody_gets_anothers_answer(ask):
     await ask(ref("prometheus", expr="up"), {**ref("prometheus", expr="up", legendFormat="x"), "refId": "B"})
     await ask(ref("prometheus", expr="up"), end=AT + 1200)
