@@ -1,7 +1,7 @@
 /** The waterfall. Only rows in sight exist, so that ten thousand spans scroll as ten do. */
 
 import { useVirtualizer } from "@tanstack/react-virtual";
-import { useEffect, useMemo, useRef, useState, type KeyboardEvent } from "react";
+import { memo, useCallback, useEffect, useMemo, useRef, useState, type KeyboardEvent } from "react";
 
 import { color, duration, ticks } from "../format";
 import { criticalPath, type Section, type Span, type Trace } from "../model";
@@ -37,15 +37,15 @@ export function Timeline({ trace, range, matches, critical, focus, onFocus }: Pr
     // eslint-disable-next-line react-hooks/exhaustive-deps
   }, [first]);
 
-  const toggle = (set: Set<string>, id: string) => {
-    const next = new Set(set);
-    if (!next.delete(id)) next.add(id);
-    return next;
-  };
-  const show = (span: Span) => {
-    setOpen(toggle(open, span.id));
-    onFocus(open.has(span.id) ? "" : span.id);
-  };
+  // Rows are drawn again only when something of theirs changes, not with every step of scrolling.
+  const onToggle = useCallback((span: Span) => setClosed((before) => toggle(before, span.id)), []);
+  const onOpen = useCallback(
+    (span: Span) => {
+      setOpen(toggle(open, span.id));
+      onFocus(open.has(span.id) ? "" : span.id);
+    },
+    [open, onFocus],
+  );
   const keys = (event: KeyboardEvent) => {
     if (event.key === "ArrowLeft") setClosed(new Set(trace.spans.filter((span) => span.children.length).map((span) => span.id)));
     if (event.key === "ArrowRight") setClosed(new Set());
@@ -66,11 +66,11 @@ export function Timeline({ trace, range, matches, critical, focus, onFocus }: Pr
           const span = rows[item.index]!;
           const isOpen = open.has(span.id);
           return (
-            <div key={item.key} data-index={item.index} ref={virtual.measureElement} style={{ position: "absolute", left: 0, right: 0, transform: `translateY(${item.start}px)` }}>
+            <div key={item.key} data-index={item.index} ref={isOpen ? virtual.measureElement : null} style={{ position: "absolute", left: 0, right: 0, transform: `translateY(${item.start}px)` }}>
               <div style={{ position: "relative", height: ROW }}>
                 <Row
                   span={span} columns={columns} from={trace.start + from} length={length} open={isOpen} match={matches.has(span.id)} sections={path.get(span.id)}
-                  collapsed={closed.has(span.id)} onToggle={() => setClosed(toggle(closed, span.id))} onOpen={() => show(span)}
+                  collapsed={closed.has(span.id)} onToggle={onToggle} onOpen={onOpen}
                 />
               </div>
               {isOpen && <SpanDetail span={span} trace={trace} />}
@@ -82,18 +82,24 @@ export function Timeline({ trace, range, matches, critical, focus, onFocus }: Pr
   );
 }
 
-function Row({ span, columns, from, length, open, match, sections, collapsed, onToggle, onOpen }: {
+function toggle(set: Set<string>, id: string): Set<string> {
+  const next = new Set(set);
+  if (!next.delete(id)) next.add(id);
+  return next;
+}
+
+const Row = memo(function Row({ span, columns, from, length, open, match, sections, collapsed, onToggle, onOpen }: {
   span: Span; columns: string; from: number; length: number; open: boolean; match: boolean; sections: Section[] | undefined;
-  collapsed: boolean; onToggle: () => void; onOpen: () => void;
+  collapsed: boolean; onToggle: (span: Span) => void; onOpen: (span: Span) => void;
 }) {
   const percent = (at: number) => ((at - from) / length) * 100;
   const left = percent(span.start);
   const width = (span.duration / length) * 100;
   const after = left + width < 78;
   return (
-    <div className={`row${open ? " open" : ""}${match ? " match" : ""}`} style={{ gridTemplateColumns: columns }} onClick={onOpen} role="button" aria-expanded={open}>
+    <div className={`row${open ? " open" : ""}${match ? " match" : ""}`} style={{ gridTemplateColumns: columns }} onClick={() => onOpen(span)} role="button" aria-expanded={open}>
       <div className="name" style={{ paddingLeft: Math.min(span.depth, 24) * 13 }}>
-        <button className="plain toggle" aria-label={collapsed ? "Expand" : "Collapse"} style={{ visibility: span.children.length ? "visible" : "hidden" }} onClick={(event) => { event.stopPropagation(); onToggle(); }}>
+        <button className="plain toggle" aria-label={collapsed ? "Expand" : "Collapse"} style={{ visibility: span.children.length ? "visible" : "hidden" }} onClick={(event) => { event.stopPropagation(); onToggle(span); }}>
           {collapsed ? "▸" : "▾"}
         </button>
         <i className="strip" style={{ background: color(span.service) }} />
@@ -110,7 +116,7 @@ function Row({ span, columns, from, length, open, match, sections, collapsed, on
       </div>
     </div>
   );
-}
+});
 
 const count = (span: Span): number => span.children.reduce((sum, child) => sum + 1 + count(child), 0);
 
