@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 LOOKS = (("dark", "dark", pages.WIDE), ("light", "light", pages.WIDE), ("phone", "dark", pages.PHONE))
 """Suffix of the file, theme, size."""
-COLOURS = 128
+COLOURS = 256
 PROMETHEUS = "sum%20by%20(endpoint)%20(rate(http_requests_total%7Bjob%3D%22pytake-api%22%7D%5B5m%5D))"
 PAGES = {
     "explore-metrics": f"/explore?source=prometheus&query={PROMETHEUS}",

@@ -25,7 +25,7 @@ BOARD.row(
            decimals=0, runbook="CostAheadOfBudget"),
     series("Calls by model", "Calls a second by model.", "reqps", [(f"model:ai_requests:rate5m{{{M}}}", "{{model}}")], stacked=True),
     series("Calls by how they ended", "Calls a second by status.", "reqps",
-           [(f"sum by (status) (model_operation_status:ai_requests:rate5m{{{M}}})", "{{status}}")], stacked=True, colours=OUTCOMES),
+           [(f"sum by (status) (model_operation_status:ai_requests:rate5m{{{M}}}) > 0", "{{status}}")], stacked=True, colours=OUTCOMES),
 )  # fmt: skip
 BOARD.row(
     "Token usage and costs",

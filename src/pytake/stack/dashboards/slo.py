@@ -22,7 +22,7 @@ SLOS = (
 BOARD.row(
     "Budgets",
     number("Error budget left, 30 days", "100 % is an untouched budget, below 0 it is overdrawn.", "percentunit",
-           [("slo:error_budget_remaining:ratio", "{{slo}}")], width=24, height=5, steps=LEFT, decimals=1, background=True, size=34,
+           [("slo:error_budget_remaining:ratio", "{{slo}}")], width=24, height=5, steps=LEFT, decimals=1, background=True, size=26,
            links=(("Runbooks of the burn alerts", "${runbooks}/README.md"),)),
     rows("Objectives", "Objective, what was reached in 30 days, budget left, and how fast it burns now.",
          [("max by (slo) (slo:objective:ratio)", ""), ("max by (slo) (1 - slo:sli_error:ratio_rate30d)", ""),
