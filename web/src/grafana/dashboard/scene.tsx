@@ -42,9 +42,9 @@ function DashboardView({ model }: SceneComponentProps<DashboardScene>) {
   const search = new URLSearchParams(useLocation().search);
   const wanted = search.get("viewPanel");
   const kiosk = search.has("kiosk");
-  const panel = wanted ? model.panel(wanted) : undefined;
+  const panel = (wanted && model.panel(wanted)) || undefined;
   useLayoutEffect(() => (wanted && !panel ? body.activate() : undefined), [wanted, panel, body]);
-  useLayoutEffect(() => panel && activateAround(panel, model), [panel, model]);
+  useLayoutEffect(() => (panel ? activateAround(panel, model) : undefined), [panel, model]);
   return (
     <>
       {!kiosk && (

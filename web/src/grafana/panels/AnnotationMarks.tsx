@@ -5,6 +5,7 @@ import { config } from "@grafana/runtime";
 import { EventsCanvas, TagList, Tooltip, type UPlotConfigBuilder } from "@grafana/ui";
 import { useCallback, useLayoutEffect, useRef } from "react";
 import type uPlot from "uplot";
+import { useRedraw } from "./redraw";
 
 interface Props { builder: UPlotConfigBuilder; frames: DataFrame[]; timeZone: string }
 
@@ -69,6 +70,7 @@ export function AnnotationMarks({ builder, frames, timeZone }: Props) {
     builder.addHook("init", (made) => { plot.current = made; });
     builder.addHook("draw", (made) => draw(made, held.current));
   }, [builder]);
+  useRedraw(plot, frames, builder);
   const coordinates = useCallback((frame: DataFrame, row: number) => {
     const made = plot.current;
     if (!made) return undefined;

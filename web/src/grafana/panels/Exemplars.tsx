@@ -5,6 +5,7 @@ import { config } from "@grafana/runtime";
 import { EventsCanvas, Tooltip, type UPlotConfigBuilder } from "@grafana/ui";
 import { useCallback, useLayoutEffect, useRef } from "react";
 import type uPlot from "uplot";
+import { useRedraw } from "./redraw";
 
 interface Props { builder: UPlotConfigBuilder; frames: DataFrame[]; aligned: DataFrame; timeZone: string }
 interface Link { title: string; url: string }
@@ -33,6 +34,7 @@ const yScale = (plot: uPlot) => plot.series.find((one, i) => i > 0 && one.scale)
 export function Exemplars({ builder, frames, aligned, timeZone }: Props) {
   const plot = useRef<uPlot | null>(null);
   useLayoutEffect(() => { builder.addHook("init", (made) => { plot.current = made; }); }, [builder]);
+  useRedraw(plot, frames, builder);
   const coordinates = useCallback((frame: DataFrame, row: number) => {
     const made = plot.current, scale = made && yScale(made);
     const time = Number(column(frame, "time")[row]);
