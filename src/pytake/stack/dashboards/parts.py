@@ -211,7 +211,9 @@ def _colours(panel: Any, colours: dict[str, str]) -> Any:
 
 def _legend(width: int, *, shown: bool) -> Any:
     """Beside wide graphs as a table, below narrow ones as a line: a table below takes half of the graph."""
-    legend = common.VizLegendOptions().show_legend(shown).calcs(["lastNotNull", "max"] if width >= 12 else ["lastNotNull"])
+    legend = (
+        common.VizLegendOptions().show_legend(shown).calcs(["lastNotNull", "max"] if width >= 12 else ["lastNotNull"])
+    )
     if width >= 12:
         return legend.display_mode(cm.LegendDisplayMode.TABLE).placement(cm.LegendPlacement.RIGHT)
     return legend.display_mode(cm.LegendDisplayMode.LIST).placement(cm.LegendPlacement.BOTTOM)
@@ -403,7 +405,13 @@ def log_number(title: str, description: str, unit: str, expr: str, *, width: int
 
 def trace(title: str, description: str, query: str, *, width: int = 24, height: int = 14) -> Panel:
     """One trace as a waterfall; ``query`` is its id. The SDK has no such panel and no queries of Jaeger."""
-    panel = text.Panel().title(title).description(description).datasource(JAEGER).no_value("Choose a trace in the list above.")
+    panel = (
+        text.Panel()
+        .title(title)
+        .description(description)
+        .datasource(JAEGER)
+        .no_value("Choose a trace in the list above.")
+    )
     target: Any = _Made({"query": query, "refId": "A", "service": "pytake-worker"})
     return Panel(_Retyped(panel.with_target(target), "traces"), width, height)
 
