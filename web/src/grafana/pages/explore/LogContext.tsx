@@ -27,7 +27,8 @@ export function LogContext({ uid, line, index, shown, all, range, close }: Props
   const next = found(newer).filter((one) => !(one.ns === line.ns && one.text === line.text));
   const row = (one: LogLine, here = false) => <LogRow key={`${one.key}${here}`} line={one} shown={{ ...shown, time: true, wrap: true }} index={index} all={all} range={range} here={here} />;
   const box = useRef<HTMLDivElement>(null);
-  useEffect(() => box.current?.querySelector("[aria-current]")?.scrollIntoView({ block: "center" }), [older.data]);
+  // newer browsers give a promise back, which is nothing to clean up
+  useEffect(() => { void box.current?.querySelector("[aria-current]")?.scrollIntoView({ block: "center" }); }, [older.data]);
   return (
     <Modal title={`Around this line of ${query}`} isOpen onDismiss={close} className={wide}>
       <div ref={box} data-testid="log-context" style={{ maxHeight: "65vh", overflow: "auto" }}>

@@ -23,7 +23,8 @@ export const traceUrl = (sources: Source[], id: string, range: Range) => link(of
 /** The range, when it holds the trace; else one around the trace. Microseconds. */
 export function around(range: Range, bounds: [number, number], trace: { start: number; duration: number }): Range {
   const from = trace.start / 1000, to = (trace.start + trace.duration) / 1000;
-  if (bounds[0] <= from && to <= bounds[1]) return range;
+  // a trace may be younger than the moment at which "now" was looked at
+  if (bounds[0] <= from && (range.to === "now" || to <= bounds[1])) return range;
   return { from: String(Math.floor(from - 60_000)), to: String(Math.ceil(to + 60_000)) };
 }
 
