@@ -63,7 +63,7 @@ def drill(
     divisor = factor or (FAST_FACTOR if fast else 1.0)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # the drill's stack must not outlive the drill
     begun = time.time()
-    with open_channels() as channels:
+    with arenas.alone(), open_channels() as channels:
         arena = arenas.prepare(channels.environment, divisor, without, offset)
         try:
             with Board(err) as board:
