@@ -72,5 +72,5 @@ def test_refused_by_name(name):
 
 
 def test_an_unknown_function_is_not_called_sprigs():
-    with pytest.raises(TemplateError, match='function "nope" not defined$'):
+    with pytest.raises(TemplateError, match=r'function "nope" not defined$'):
         Template("{{ nope }}")
