@@ -9,7 +9,7 @@ from starlette.datastructures import MutableHeaders
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import BaseRoute, Route
+from starlette.routing import BaseRoute, Route, WebSocketRoute
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from pytake.embedded.grafana.api import (
@@ -19,6 +19,7 @@ from pytake.embedded.grafana.api import (
     dashboards,
     folders,
     importing,
+    live,
     organisation,
     preferences,
     rendering,
@@ -133,6 +134,7 @@ def build(server: Server) -> ASGIApp:
         for path, handle, methods, options in API
     ]
     routes += [
+        WebSocketRoute("/api/datasources/proxy/uid/{uid}/loki/api/v1/tail", live.LiveTail(server).__call__),
         Route("/metrics", _metrics),
         Route("/api/{path:path}", _unknown),
         Route("/{path:path}", Pages(server).__call__),

@@ -118,7 +118,7 @@ def endpoint(server: Server, handle: Endpoint, name: str, *, role: str = "Viewer
                 principal = Principal("", "Viewer", False)
             elif not public:
                 principal.need(role)
-                _must_change(principal, request)
+                must_change(principal, request)
             answer = await handle(server, request, principal)
             response = answer if isinstance(answer, Response) else Json(answer)
         except ApiError as error:
@@ -134,7 +134,7 @@ def endpoint(server: Server, handle: Endpoint, name: str, *, role: str = "Viewer
     return run
 
 
-def _must_change(principal: Principal, request: Request) -> None:
+def must_change(principal: Principal, request: Request) -> None:
     """With a first password nothing works but changing it."""
     if principal.user and principal.user["must_change"] and request.url.path not in ("/api/user/password", "/api/user"):
         raise ApiError(403, "Change your password first (PUT /api/user/password).", mustChangePassword=True)

@@ -57,11 +57,12 @@ async def frontend(server: Server, _request: Request, _who: Principal) -> Any:
 async def one(server: Server, request: Request, _who: Principal) -> Any:
     """``GET /api/datasources/uid/:uid``, ``/name/:name``, ``/:id``; ``/id/:name``."""
     params = request.path_params
-    source = _find(server, params)
+    source = find(server, params)
     return {"id": source.id} if "/api/datasources/id/" in request.url.path else source.as_dict()
 
 
-def _find(server: Server, params: Any) -> DataSource:
+def find(server: Server, params: Any) -> DataSource:
+    """The data source of the path's uid, name or id; 404 when there is none."""
     for source in server.sources.values():
         if params.get("uid") == source.uid or params.get("name") == source.name or params.get("id") == str(source.id):
             return source
@@ -92,7 +93,7 @@ async def reload(server: Server, request: Request, who: Principal) -> Any:
 
 async def check(server: Server, request: Request, _who: Principal) -> Any:
     """``GET /api/datasources/uid/:uid/health``."""
-    source = _find(server, request.path_params)
+    source = find(server, request.path_params)
     try:
         answer = await server.client.get(f"{source.url}{CHECK.get(source.type, '/')}")
     except httpx.HTTPError as error:
@@ -113,7 +114,7 @@ async def query(server: Server, request: Request, _who: Principal) -> Response:
 
 async def proxy(server: Server, request: Request, who: Principal) -> Response:
     """``/api/datasources/proxy/uid/:uid/*``: passes a request on to a configured data source, and to nothing else."""
-    source = _find(server, request.path_params)
+    source = find(server, request.path_params)
     return await forward(server, request, who, source, request.path_params["path"])
 
 
