@@ -18,7 +18,7 @@ export function DashboardPage({ home = false }: { home?: boolean }) {
     const abort = new AbortController();
     setScene(undefined);
     setError("");
-    get<Answer>(home ? "/api/dashboards/uid/home" : `/api/dashboards/uid/${encodeURIComponent(uid)}`, abort.signal).then(
+    get<Answer>(home ? "/api/dashboards/home" : `/api/dashboards/uid/${encodeURIComponent(uid)}`, abort.signal).then(
       ({ dashboard, meta }) => {
         document.title = `${dashboard.title} - PyTake`;
         visit(dashboard.uid);
