@@ -7,7 +7,7 @@ from typing import Any
 import orjson
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from pytake.embedded.loki.batch import Batch
@@ -105,6 +105,7 @@ OBJECTS = st.dictionaries(
 
 @settings(max_examples=40, deadline=None)
 @given(st.lists(OBJECTS, min_size=1, max_size=6))
+@example([{"a": None, "b": None, "a_b": {"level": 0}, "level": 1.0000000272564224e16}])
 def test_promoted_columns_are_what_json_extracts(enricher: Enricher, objects: list[Any]) -> None:
     lines = [orjson.dumps(item).decode() for item in objects]
     promoter = Promoter()
@@ -122,6 +123,22 @@ def test_numbers_stay_as_they_were_written(enricher: Enricher) -> None:
     found = enrich(enricher, ['{"a":1.50,"b":1e3,"c":2.0,"d":"3.10"}', '{"a": 1.500}'], ("a", "b", "c", "d"))
     assert [found[0][f"j_{name}"] for name in "abcd"] == ["1.50", "1e3", "2.0", "3.10"]
     assert found[1]["j_a"] == "1.500"
+
+
+@pytest.mark.parametrize(
+    ("line", "written"),
+    [
+        ('{"x":{"a":0},"a":1e3}', "1e3"),
+        ('{"x":{"a":2.50},"a" : 1.50}', "1.50"),
+        ('{"a":1.50,"x":{"a":2.50}}', "1.50"),
+        ('{"b":1000.0,"a":1e3}', "1e3"),
+        ('{"x":{"a":"1.50"},"a":1.50}', "1.50"),
+        ('{"b":"\\"a\\":1.5","a":1.50}', "1.50"),
+    ],
+)
+def test_numbers_are_those_of_the_path(enricher: Enricher, line: str, written: str) -> None:
+    """The key, or the number, is also elsewhere on the line."""
+    assert enrich(enricher, [line], ("a",))[0]["j_a"] == written
 
 
 def test_keys_are_chosen_by_cost_not_by_name() -> None:

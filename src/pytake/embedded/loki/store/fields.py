@@ -74,18 +74,24 @@ def splits(label: str) -> list[Path]:
 
 
 def exact(value: str, path: Path) -> str:
-    """``value`` (an extracted text) as Loki gives it: no arrays or objects, numbers as they were written."""
+    """``value`` (an extracted text) as Loki gives it: no arrays or objects, numbers as they were written.
+
+    The engine gives a number in its own spelling. Where the line does not have that spelling after the key, the key's
+    first number of the same value is taken: a line may have the key at other depths too.
+    """
     place = literal(json_path(path) or "$")
     leaf = literal(rf'"{re.escape(path[-1])}"\s*:\s*(-?[0-9][0-9.eE+-]*)')
+    key = f'"{path[-1]}"'
     ends = " OR ".join(
-        f"contains(line, {literal(colon)} || {value} || {literal(end)})" for colon in (":", ": ") for end in ",}"
+        f"contains(line, {literal(key + colon)} || {value} || {literal(end)})" for colon in (":", ": ") for end in ",}"
     )
     number = f"json_type(line, {place}) IN ('DOUBLE', 'UBIGINT', 'BIGINT')"
+    same = f"lambda written: TRY_CAST(written AS DOUBLE) = TRY_CAST({value} AS DOUBLE)"
     return (
         f"CASE WHEN starts_with({value}, '{{') OR starts_with({value}, '[') "
         f"THEN CASE WHEN json_type(line, {place}) = 'VARCHAR' THEN {value} END "
         f"WHEN contains({value}, '.') AND NOT ({ends}) AND TRY_CAST({value} AS DOUBLE) IS NOT NULL AND {number} "
-        f"THEN coalesce(nullif(regexp_extract(line, {leaf}, 1), ''), {value}) ELSE {value} END"
+        f"THEN coalesce(list_filter(regexp_extract_all(line, {leaf}, 1), {same})[1], {value}) ELSE {value} END"
     )
 
 
