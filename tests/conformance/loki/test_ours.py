@@ -59,18 +59,20 @@ class Feeder:
     def __init__(self) -> None:
         self.acknowledged: list[str] = []
         self.sent = 0
+        self.pause = 0.0
 
     def run(self, base: str, stop: threading.Event) -> None:
         with httpx.Client(timeout=10) as client:
             api = Api(base, client)
             while not stop.is_set():
-                values = [[time.time_ns() + at, f"{self.sent}-{at}"] for at in range(20)]
+                values = [[time.time_ns() + at, f"{self.sent}-{at}"] for at in range(10)]
                 self.sent += 1
                 try:
                     if api.push([({"job": "k"}, values)]).status_code == 204:
                         self.acknowledged += [value[1] for value in values]
                 except httpx.HTTPError:
                     return
+                stop.wait(self.pause)
 
 
 def keep_flushing(base: str, stop: threading.Event) -> None:
@@ -82,30 +84,36 @@ def keep_flushing(base: str, stop: threading.Event) -> None:
 
 
 def test_kill_9_loses_and_doubles_nothing(start: Callable[..., tuple[Process, Api]], tmp_path: Path) -> None:
+    """Half of the kills come at any moment, the other half while lines still come after a compaction."""
     feeder = Feeder()
-    merged = 0
+    log = tmp_path / "loki/logs/loki.log"
+
+    def merges() -> int:
+        return log.read_text().count("segments_merged")
 
     def check(api: Api) -> None:
         found = lines(api)
         assert len(found) == len(set(found)), "a line came twice"
         assert set(feeder.acknowledged) <= set(found), "an acknowledged line is lost"
 
-    for _ in range(4):
+    for after_compaction in (False, True, False, True):
         process, api = start(compaction="100ms")
         check(api)
+        before, feeder.pause = merges(), 0.0
         stop, enough = threading.Event(), feeder.sent + random.randint(10, 50)
         threads = [threading.Thread(target=target, args=(api.base, stop)) for target in (feeder.run, keep_flushing)]
         for thread in threads:
             thread.start()
         wait_until(lambda enough=enough: feeder.sent > enough, 20, "pushes")
+        if after_compaction:
+            feeder.pause = 0.1  # a query answers no more than 5000 lines
+            wait_until(lambda before=before: merges() > before, 30, "a compaction")
         process.kill()
         stop.set()
         for thread in threads:
             thread.join()
-        merged += (tmp_path / "loki/logs/loki.log").read_text().count("segments_merged")
     _, api = start()
     check(api)
-    assert merged, "no kill came after a compaction"
 
 
 def test_tenants(start: Callable[..., tuple[Process, Api]]) -> None:
