@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -38,8 +39,9 @@ def root():
 
 def command(root: Path, *arguments: str) -> "subprocess.Popen[str]":
     env = {"PATH": os.environ["PATH"], "HOME": os.environ.get("HOME", "/"), "PYTAKE_ROOT": str(root)}
+    # what a shell starts with `&` ignores SIGINT, and so would a drill of tests that were: `env` lets it be heard
     return subprocess.Popen(
-        [PYTAKE, "drill", "--port-offset", str(free_offset()), *arguments],
+        ["env", "--default-signal=INT", PYTAKE, "drill", "--port-offset", str(free_offset()), *arguments],
         env=env, cwd=root, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         start_new_session=True,
     )  # fmt: skip
@@ -74,8 +76,8 @@ def test_a_drill_that_is_broken_off_leaves_nothing_running(root):
     for line in process.stderr:
         if "waiting for a quiet stack" in line:
             break
-    process.send_signal(2)
-    process.communicate(timeout=120)
-    assert process.returncode == 130
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=120)
+    assert process.returncode == 130, errors[-3000:]
     wait_until(lambda: not left_behind(root), 20, "the drill's processes to end")
     assert not (root / "var" / "drill").exists()
