@@ -119,15 +119,24 @@ FEATURES = {
 }
 
 
+def span(params: Params) -> list[float]:
+    """The moments of a range."""
+    start, end, step = (float(params[name][0]) for name in ("start", "end", "step"))
+    return [start + i * step for i in range(int((end - start) / step) + 1)]
+
+
 def matrix(params: Params, labels: list[dict[str, str]]) -> Any:
     """A wave for each of the series."""
-    start, end, step = (float(params[name][0]) for name in ("start", "end", "step"))
-    times = [start + i * step for i in range(int((end - start) / step) + 1)]
     rows = [
-        {"metric": metric, "values": [[at, str(round(2 + i + math.sin(at / 600), 3))] for at in times]}
+        {"metric": metric, "values": [[at, str(round(2 + i + math.sin(at / 600), 3))] for at in span(params)]}
         for i, metric in enumerate(labels)
     ]
     return {"resultType": "matrix", "result": rows}
+
+
+def steady(params: Params) -> Any:
+    """One series that is 1 at all times."""
+    return {"resultType": "matrix", "result": [{"metric": {}, "values": [[at, "1"] for at in span(params)]}]}
 
 
 def answer(path: str, params: Params, asked: list[str]) -> tuple[int, Any]:
@@ -142,6 +151,8 @@ def answer(path: str, params: Params, asked: list[str]) -> tuple[int, Any]:
     if path == "/loki/api/v1/query_range":
         lines = [[str(int((time.time() - i) * 1e9)), f'{{"n":{i},"trace_id":"{TRACE}"}}'] for i in range(5)]
         data: Any = {"resultType": "streams", "result": [{"stream": {"job": "a", "level": "error"}, "values": lines}]}
+    elif path == "/api/v1/query_range" and query.startswith("count("):
+        data = steady(params)
     elif path == "/api/v1/query_range":
         data = matrix(params, [{"le": le} for le in ("0.1", "1", "+Inf")] if "buckets" in query else jobs)
     elif path == "/api/v1/query_exemplars":

@@ -21,13 +21,25 @@ test("a graph becomes a time series with its axes, legend, stack and colours", (
 test("a single stat becomes a stat with thresholds and mappings, or a gauge", () => {
   expect(panel(2)).toMatchObject({ type: "stat", options: { colorMode: "background", graphMode: "area", reduceOptions: { calcs: ["lastNotNull"] } } });
   expect(panel(2).fieldConfig!.defaults.thresholds!.steps).toEqual([{ color: "green", value: null }, { color: "orange", value: 50 }, { color: "red", value: 80 }]);
-  expect(panel(2).fieldConfig!.defaults.mappings).toEqual([{ type: "value", options: { 1: { text: "running" } } }]);
+  expect(panel(2).fieldConfig!.defaults.mappings).toEqual([{ type: "special", options: { match: "null", result: { text: "N/A" } } }, { type: "value", options: { 1: { text: "running" } } }]);
   expect(panel(3)).toMatchObject({ type: "gauge", fieldConfig: { defaults: { min: 0, max: 10 } } });
+});
+
+test("words of a single stat for ranges and for no value", () => {
+  const rangeMaps = [{ from: "0", to: "5", text: "low" }, { from: "null", to: "null", text: "none" }];
+  const words = (more: object) => migrated({ uid: "x", title: "Old", schemaVersion: 20, panels: [{ id: 1, type: "singlestat", rangeMaps, ...more }] } as OldDashboard).panels![0]!.fieldConfig!.defaults.mappings;
+  const none = (text: string) => ({ type: "special", options: { match: "null", result: { text } } });
+  const ranges = [none("none"), { type: "range", options: { from: 0, to: 5, result: { text: "low" } } }];
+  const valueMaps = [{ value: "null", text: "N/A" }];
+  expect(words({})).toEqual(ranges);
+  expect(words({ mappingType: 2, valueMaps })).toEqual(ranges);
+  expect(words({ mappingType: 1, valueMaps })).toEqual([none("N/A")]);
+  expect(words({ mappingType: 1 })).toEqual([]);
 });
 
 test("inputs of an exported dashboard are filled in", () => {
   expect(panel(1).datasource).toEqual({ type: "prometheus", uid: "default" });
-  expect(panel(2).targets![0]!["expr"]).toBe('up{job="api"}');
+  expect(panel(2).targets![0]!["expr"]).toBe('count(up{job="api"})');
   expect(board.templating!.list![0]).toMatchObject({ datasource: { uid: "default" }, refresh: 1 });
 });
 

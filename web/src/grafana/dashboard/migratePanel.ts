@@ -84,12 +84,15 @@ function steps(limits: unknown, colors: string[] = []): Json | undefined {
   return { mode: "absolute", steps: colors.slice(0, values.length + 1).map((color, i) => ({ color, value: i ? values[i - 1] : null })) };
 }
 
+/** Words for values or for ranges; "null" stands for no value. Without a kind it is the one that has words. */
 function mappings(old: OldPanel): unknown[] {
-  const values = (old.valueMaps ?? []).filter((one) => one["value"] !== "null" && one["value"] !== undefined);
-  const found: unknown[] = [];
-  if (old.mappingType !== 2 && values.length) found.push({ type: "value", options: Object.fromEntries(values.map((one) => [String(one["value"]), { text: one["text"] }])) });
-  if (old.mappingType === 2) found.push(...(old.rangeMaps ?? []).filter((one) => one["from"] !== "null").map((one) => ({ type: "range", options: { from: number(one["from"]) ?? null, to: number(one["to"]) ?? null, result: { text: one["text"] } } })));
-  return found;
+  const values = old.valueMaps ?? [], ranges = old.rangeMaps ?? [];
+  const isNull = (one: Json) => one["value"] === "null" || one["from"] === "null" || one["to"] === "null";
+  const useRanges = old.mappingType ? old.mappingType === 2 : !values.length, used = useRanges ? ranges : values;
+  const missing = used.filter(isNull).slice(0, 1).map((one) => ({ type: "special", options: { match: "null", result: { text: one["text"] } } }));
+  if (useRanges) return [...missing, ...ranges.filter((one) => !isNull(one)).map((one) => ({ type: "range", options: { from: number(one["from"]) ?? null, to: number(one["to"]) ?? null, result: { text: one["text"] } } }))];
+  const options = Object.fromEntries(values.filter((one) => !isNull(one) && one["value"] !== undefined).map((one) => [String(one["value"]), { text: one["text"] }]));
+  return Object.keys(options).length ? [...missing, { type: "value", options }] : missing;
 }
 
 /** A text before or after the number is part of its unit. */
