@@ -13,7 +13,7 @@ from tests.support.waiting import wait_until
 
 Action = Callable[[Stack, str], str | None]
 SUPPORT = NUMBERS[0]
-PATIENCE = 15.0
+PATIENCE = 30.0
 _customers = itertools.count(1)
 
 

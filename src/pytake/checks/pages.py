@@ -31,7 +31,8 @@ _STATES = """() => [...document.querySelectorAll("section")].map((panel) => ({
   empty: panel.querySelector("[data-testid=panel-empty]")?.innerText ?? "",
   error: panel.querySelector("[data-testid=panel-error]")?.innerText ?? "",
   loading: panel.querySelector("[aria-label='Panel loading bar']") !== null,
-  drawn: panel.querySelector("canvas") !== null
+  // rows of a table that is out of view are skipped by the browser and have no innerText
+  drawn: panel.querySelector("canvas, [role=gridcell]") !== null
     || panel.innerText.trim() !== (panel.querySelector("h1, h2, h3, h4, h5, h6")?.innerText ?? "").trim(),
 }))"""
 
