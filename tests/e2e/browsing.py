@@ -2,8 +2,6 @@
 
 import contextlib
 import json
-import os
-import sys
 import threading
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -11,23 +9,12 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-import httpx
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, ViewportSize, sync_playwright
 
+from pytake.checks.pages import CHROMIUM, FLAGS
 from pytake.embedded.grafana.app import STATIC
-from tests.support.ports import free_port
-from tests.support.processes import Process
-from tests.support.waiting import wait_until
 
-CHROMIUM = "/usr/bin/chromium"
-FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--no-first-run",
-]
 DESK: ViewportSize = {"width": 1600, "height": 1000}
 PHONE: ViewportSize = {"width": 390, "height": 844}
 NEEDED = [
@@ -73,36 +60,6 @@ def answering(answer: Answer) -> Iterator[str]:
         server.shutdown()
         server.server_close()
         thread.join()
-
-
-@contextlib.contextmanager
-def grafana_over(source: str, folder: Path) -> Iterator[str]:
-    """The embedded server with ``source`` as all of its data sources; without dashboards."""
-    port = free_port()
-    (folder / "boards").mkdir()
-    env = {
-        **os.environ,
-        **{f"PYTAKE_{name}_URL": source for name in ("PROMETHEUS", "LOKI", "JAEGER", "ALERTMANAGER")},
-        "GF_SERVER_HTTP_PORT": str(port),
-        "GF_PATHS_DATA": str(folder / "state"),
-        "GF_PATHS_PROVISIONING": "monitoring/grafana/provisioning",
-        "PYTAKE_DASHBOARDS_PATH": str(folder / "boards"),
-        "PYTAKE_LOG_DIR": "",
-        "OTEL_SDK_DISABLED": "true",
-    }
-    process = Process([sys.executable, "-m", "pytake.embedded.grafana.main"], folder / "out.txt", env=env)
-    process.start()
-    url = f"http://127.0.0.1:{port}"
-
-    def up() -> bool:
-        process.check()
-        return httpx.get(f"{url}/api/health").status_code == 200
-
-    try:
-        wait_until(up, 90, "Grafana to be ready")
-        yield url
-    finally:
-        process.stop()
 
 
 @contextlib.contextmanager

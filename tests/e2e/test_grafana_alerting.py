@@ -16,10 +16,10 @@ from tests.e2e.browsing import (
     answering,
     chromium,
     fits_a_phone,
-    grafana_over,
     logged_in,
     watched,
 )
+from tests.support.grafana import grafana_over
 
 pytestmark = NEEDED
 WIDE = 60_000
@@ -154,7 +154,8 @@ def grafana(manager: Manager, tmp_path_factory: pytest.TempPathFactory) -> Itera
         }.get(path, {"groups": []})
         return 200, {"status": "success", "data": history(params) if path == "/api/v1/query_range" else data}
 
-    with answering(answer) as source, grafana_over(source, tmp_path_factory.mktemp("grafana")) as url:
+    folder, boards = tmp_path_factory.mktemp("grafana"), tmp_path_factory.mktemp("boards")
+    with answering(answer) as source, grafana_over(source, folder, boards) as url:
         yield url
 
 

@@ -17,10 +17,10 @@ from tests.e2e.browsing import (
     answering,
     chromium,
     fits_a_phone,
-    grafana_over,
     logged_in,
     watched,
 )
+from tests.support.grafana import grafana_over
 
 pytestmark = NEEDED
 TRACE = "0af7651916cd43dd8448eb211c80319c"
@@ -113,7 +113,8 @@ def grafana(asked: Asked, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
             known = lines(params) if path.startswith("/loki/") else series(query, path, params)
         return 200, {"status": "success", "data": known}
 
-    with answering(answer) as source, grafana_over(source, tmp_path_factory.mktemp("grafana")) as url:
+    folder, boards = tmp_path_factory.mktemp("grafana"), tmp_path_factory.mktemp("boards")
+    with answering(answer) as source, grafana_over(source, folder, boards) as url:
         yield url
 
 

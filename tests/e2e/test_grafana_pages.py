@@ -3,9 +3,7 @@
 import gzip
 import json
 import math
-import os
 import re
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -14,30 +12,16 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-import httpx
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
 from pytake.embedded.grafana.app import STATIC
-from tests.support.ports import free_port
-from tests.support.processes import Process
-from tests.support.waiting import wait_until
+from tests.e2e.browsing import NEEDED, chromium
+from tests.support.grafana import grafana_over
 
-CHROMIUM = "/usr/bin/chromium"
-FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--no-first-run",
-]
 WORDS = "parse error: unclosed left parenthesis"
 TRACE = "0af7651916cd43dd8448eb211c80319c"
-pytestmark = [
-    pytest.mark.e2e,
-    pytest.mark.skipif(not (STATIC / "index.html").exists(), reason="the pages are not built: `make web` builds them"),
-    pytest.mark.skipif(not Path(CHROMIUM).exists(), reason="there is no Chromium here"),
-]
+pytestmark = NEEDED
 Params = dict[str, list[str]]
 
 
@@ -210,7 +194,7 @@ def source(asked: list[str]) -> Iterator[str]:
 @pytest.fixture(scope="module")
 def grafana(source: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The embedded server with the test's dashboard."""
-    folder, port = tmp_path_factory.mktemp("grafana"), free_port()
+    folder = tmp_path_factory.mktemp("grafana")
     boards = folder / "boards"
     boards.mkdir()
     (boards / "all.json").write_text(json.dumps(BOARD))
@@ -218,37 +202,15 @@ def grafana(source: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[s
     for old in (Path(__file__).parent / "dashboards").glob("*.json"):
         (boards / old.name).write_text(old.read_text())
     (boards / "home.json").write_text(json.dumps({"uid": "home", "title": "Home", "panels": [PANELS[4]]}))
-    names = ("PROMETHEUS", "LOKI", "JAEGER", "ALERTMANAGER")
-    env = {
-        **os.environ,
-        **{f"PYTAKE_{name}_URL": source for name in names},
-        "GF_SERVER_HTTP_PORT": str(port),
-        "GF_PATHS_DATA": str(folder / "state"),
-        "GF_PATHS_PROVISIONING": "monitoring/grafana/provisioning",
-        "PYTAKE_DASHBOARDS_PATH": str(boards),
-        "PYTAKE_LOG_DIR": "",
-        "OTEL_SDK_DISABLED": "true",
-    }
-    process = Process([sys.executable, "-m", "pytake.embedded.grafana.main"], folder / "out.txt", env=env)
-    process.start()
-    url = f"http://127.0.0.1:{port}"
-
-    def up() -> bool:
-        process.check()
-        return httpx.get(f"{url}/api/health").status_code == 200
-
-    wait_until(up, 30, "Grafana to be ready")
-    yield url
-    process.stop()
+    with grafana_over(source, folder, boards) as url:
+        yield url
 
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     """Debian's Chromium."""
-    with sync_playwright() as play:
-        made = play.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+    with chromium() as made:
         yield made
-        made.close()
 
 
 @pytest.fixture

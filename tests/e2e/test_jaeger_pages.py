@@ -8,13 +8,13 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 import pytest
 from bench import jaeger_traces
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
+from pytake.checks.pages import CHROMIUM
 from pytake.embedded.jaeger.pages import STATIC
 from tests.conformance.jaeger.server import OwnServer, Target
+from tests.e2e.browsing import chromium
 
-CHROMIUM = "/usr/bin/chromium"
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
 MESSAGES = 30
 pytestmark = [
     pytest.mark.e2e,
@@ -27,10 +27,8 @@ pytestmark = [
 def browser() -> Iterator[Browser]:
     """One browser for all tests."""
     expect.set_options(timeout=30_000)
-    with sync_playwright() as tools:
-        found = tools.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+    with chromium() as found:
         yield found
-        found.close()
 
 
 @pytest.fixture(scope="module")

@@ -12,9 +12,9 @@ from tests.support.waiting import wait_until_async
 
 
 @contextlib.asynccontextmanager
-async def serving(app: ASGIApp) -> AsyncIterator[str]:
-    """Serve ``app`` for the time of the block; yields its URL."""
-    port = free_port()
+async def serving(app: ASGIApp, *, port: int | None = None) -> AsyncIterator[str]:
+    """Serve ``app`` without its lifespan for the time of the block, on a free port if none is given; yields its URL."""
+    port = port or free_port()
     config = uvicorn.Config(app, host="127.0.0.1", port=port, log_config=None, lifespan="off", ws="websockets-sansio")
     server = uvicorn.Server(config)
     server.capture_signals = contextlib.nullcontext  # type: ignore[method-assign,assignment]  # signals are pytest's

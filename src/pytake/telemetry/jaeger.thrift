@@ -1,4 +1,4 @@
-// The part of Jaeger's model that a client sends to a collector (POST /api/traces, binary protocol).
+// The part of Jaeger's model that is sent to a collector and that the embedded one reads (POST /api/traces, binary protocol).
 // Field numbers and types follow the published interface; names are the interface's.
 enum TagType { STRING, DOUBLE, BOOL, LONG, BINARY }
 struct Tag {

@@ -7,7 +7,6 @@ the noting sources or speak of the embedded one alone are skipped there.
 import contextlib
 import json
 import os
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -19,9 +18,7 @@ from urllib.parse import parse_qs, urlsplit
 import httpx
 import pytest
 
-from tests.support.ports import free_port
-from tests.support.processes import Process
-from tests.support.waiting import wait_until
+from tests.support.grafana import grafana_over
 
 GIVEN = os.environ.get("GRAFANA_URL", "").rstrip("/")
 ADMIN = tuple(os.environ.get("GRAFANA_ADMIN", "admin:admin123").split(":", 1))
@@ -96,31 +93,9 @@ def grafana(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
         yield GIVEN
         return
     source: NotingSource = request.getfixturevalue("source")
-    folder, port = tmp_path_factory.mktemp("grafana"), free_port()
-    names = ("PROMETHEUS", "LOKI", "JAEGER", "ALERTMANAGER")
-    env = {
-        **os.environ,
-        **{f"PYTAKE_{name}_URL": source.url for name in names},
-        "GF_SERVER_HTTP_PORT": str(port),
-        "GF_PATHS_DATA": str(folder),
-        "GF_PATHS_PROVISIONING": "monitoring/grafana/provisioning",
-        "PYTAKE_DASHBOARDS_PATH": str(Path("monitoring/grafana/dashboards").resolve()),
-        "GF_GRAFANA_COM_API_URL": f"{source.url}/gnet",
-        "NO_PROXY": "127.0.0.1",
-        "PYTAKE_LOG_DIR": "",
-        "OTEL_SDK_DISABLED": "true",
-    }
-    process = Process([sys.executable, "-m", "pytake.embedded.grafana.main"], folder / "out.txt", env=env)
-    process.start()
-    url = f"http://127.0.0.1:{port}"
-
-    def up() -> bool:
-        process.check()
-        return httpx.get(f"{url}/api/health").status_code == 200
-
-    wait_until(up, 90, "Grafana to be ready")
-    yield url
-    process.stop()
+    folder, boards = tmp_path_factory.mktemp("grafana"), Path("monitoring/grafana/dashboards").resolve()
+    with grafana_over(source.url, folder, boards, GF_GRAFANA_COM_API_URL=f"{source.url}/gnet") as url:
+        yield url
 
 
 @pytest.fixture

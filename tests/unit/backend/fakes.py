@@ -6,12 +6,11 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
-import uvicorn
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse, Response
 
 from tests.support.ports import free_port
-from tests.support.waiting import wait_until_async
+from tests.support.serving import serving
 
 Json = dict[str, Any]
 Reply = Callable[[Json], Response | None]
@@ -97,21 +96,8 @@ class Remote:
     @asynccontextmanager
     async def serve(self) -> AsyncIterator["Remote"]:
         """Listen for the time of the block."""
-        config = uvicorn.Config(self.app, host="127.0.0.1", port=self.port, log_config=None, lifespan="off")
-        server = uvicorn.Server(config)
-        server.capture_signals = _no_signals  # type: ignore[method-assign]
-        task = asyncio.create_task(server.serve())
-        await wait_until_async(lambda: server.started, 5, "the stand-in's port", every=0.005)
-        yield self
-        server.should_exit = True
-        server.force_exit = True
-        await task
-
-
-def _no_signals() -> Any:
-    import contextlib
-
-    return contextlib.nullcontext()
+        async with serving(self.app, port=self.port):
+            yield self
 
 
 def chat_answer(

@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 
 import uvicorn
 from websockets.asyncio.client import connect
@@ -17,7 +17,6 @@ from tests.support import meta
 from tests.support.ports import free_port
 from tests.support.waiting import wait_until_async
 from tests.unit.backend.conftest import value
-from tests.unit.backend.fakes import _no_signals
 
 KEY = {"x-api-key": "readonly-key-0123456789"}
 
@@ -28,7 +27,7 @@ async def served(settings) -> AsyncIterator[str]:
     port = free_port()
     app = create_app(settings, with_telemetry=False)
     server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=port, log_config=None, ws="websockets-sansio"))
-    server.capture_signals = _no_signals
+    server.capture_signals = nullcontext
     task = asyncio.create_task(server.serve())
     await wait_until_async(lambda: server.started and app.state.hub.listening.is_set(), 20, "the API")
     try:

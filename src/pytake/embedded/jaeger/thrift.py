@@ -9,7 +9,7 @@ import io
 import resource
 import struct
 import sys
-from pathlib import Path
+from importlib.resources import as_file, files
 from typing import Any
 
 import thriftpy2
@@ -17,8 +17,9 @@ from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 from thriftpy2.protocol.cybin import TCyBinaryProtocol  # type: ignore[attr-defined]  # compiled, no stub
 from thriftpy2.transport.buffered import TCyBufferedTransport  # type: ignore[attr-defined]  # compiled, no stub
 
-# A name of its own: modules are shared by name, and records of this one have no constructors, which telemetry's need.
-_IDL = thriftpy2.load(str(Path(__file__).with_name("jaeger.thrift")), module_name="pytake_embedded_jaeger_thrift")
+with as_file(files("pytake.telemetry").joinpath("jaeger.thrift")) as _path:
+    # A name of its own: modules are shared by name, and these records have no constructors, which telemetry's need.
+    _IDL = thriftpy2.load(str(_path), module_name="pytake_embedded_jaeger_thrift")
 _STRING, _DOUBLE, _BOOL, _LONG, _BINARY = range(5)
 _KINDS = {b"internal": 1, b"server": 2, b"client": 3, b"producer": 4, b"consumer": 5}
 _KIND_FIELDS = {name: bytes((0x30, number)) for name, number in _KINDS.items()}

@@ -6,7 +6,7 @@ import { SceneDataTransformer, sceneGraph, type VizPanel } from "@grafana/scenes
 import { Alert, Button, Drawer, InlineSwitch, Select, Tab, TabsBar } from "@grafana/ui";
 import { TableNG } from "@grafana/ui/unstable";
 import { useMemo, useState } from "react";
-import { csvOf, save } from "../download";
+import { csvOf, save } from "../../runtime/download";
 import type { PanelJson } from "../json";
 import { sentQueries } from "../../runtime/datasource";
 import { useSize } from "../../runtime/useSize";

@@ -3,7 +3,7 @@ import { css } from "@emotion/css";
 import { Alert, Button, ClipboardButton, Drawer, Field, Input, TextArea } from "@grafana/ui";
 import { useMemo, useState } from "react";
 import { send } from "../../runtime/http";
-import { save as download } from "../download";
+import { save as download } from "../../runtime/download";
 import type { DashboardJson, DashboardMeta } from "../json";
 
 interface Props { json: DashboardJson; meta: DashboardMeta; close: () => void }

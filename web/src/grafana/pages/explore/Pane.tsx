@@ -4,7 +4,8 @@ import { LoadingState, type GrafanaTheme2 } from "@grafana/data";
 import { Button, Dropdown, Menu, Select, useStyles2 } from "@grafana/ui";
 import { useCallback, useEffect, useMemo, useRef, useState } from "react";
 import type { TraceJson } from "../../../jaeger/api";
-import { rowsOf, save, saveCsv, saveJson } from "./download";
+import { rowsOf, saveCsv, saveJson } from "./download";
+import { save } from "../../runtime/download";
 import { Go } from "./Go";
 import { History } from "./History";
 import { remember } from "./history";
@@ -106,7 +107,7 @@ function Download({ scene, traces, lines }: { scene: ExploreScene; traces?: Trac
     <Menu>
       {!traces && <Menu.Item label="CSV" icon="table" disabled={!ready()} onClick={() => saveCsv(name, frames())} />}
       <Menu.Item label="JSON" icon="brackets-curly" onClick={() => saveJson(name, traces ? { data: traces } : rowsOf(frames()))} />
-      {lines && <Menu.Item label="Text" icon="file-alt" onClick={() => save("logs.txt", "text/plain", rowsOf(frames()).map((row) => (row as { Line?: string }).Line ?? "").join("\n"))} />}
+      {lines && <Menu.Item label="Text" icon="file-alt" onClick={() => save("logs.txt", rowsOf(frames()).map((row) => (row as { Line?: string }).Line ?? "").join("\n"), "text/plain")} />}
     </Menu>
   );
   return <Dropdown overlay={menu}><Button variant="secondary" icon="download-alt">Download</Button></Dropdown>;

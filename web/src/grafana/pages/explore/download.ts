@@ -1,13 +1,6 @@
 // Results as files.
-import { applyRawFieldOverrides, toCSV, type DataFrame } from "@grafana/data";
-
-export function save(name: string, type: string, text: string): void {
-  const link = document.createElement("a");
-  link.href = URL.createObjectURL(new Blob([text], { type }));
-  link.download = name;
-  link.click();
-  URL.revokeObjectURL(link.href);
-}
+import type { DataFrame } from "@grafana/data";
+import { csvOf, save } from "../../runtime/download";
 
 /** Rows as objects, a list for each frame's rows; labels beside the values. */
 export const rowsOf = (frames: DataFrame[]): object[] => frames.flatMap((frame) =>
@@ -16,5 +9,5 @@ export const rowsOf = (frames: DataFrame[]): object[] => frames.flatMap((frame) 
     ...frame.fields.map((field) => [field.name, field.values[i] as unknown]),
   ])));
 
-export const saveJson = (name: string, held: unknown) => save(`${name}.json`, "application/json", JSON.stringify(held, null, 2));
-export const saveCsv = (name: string, frames: DataFrame[]) => save(`${name}.csv`, "text/csv", toCSV(applyRawFieldOverrides(frames)));
+export const saveJson = (name: string, held: unknown) => save(`${name}.json`, JSON.stringify(held, null, 2), "application/json");
+export const saveCsv = (name: string, frames: DataFrame[]) => save(`${name}.csv`, csvOf(frames, false), "text/csv");
