@@ -9,7 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from pytake.stack.dashboards.cli import app
-from tests.e2e.browsing import grafana_over
+from tests.support.grafana import grafana_over
 from tests.unit.stack.support import ROOT, clean_environment
 
 pytestmark = pytest.mark.e2e
@@ -18,8 +18,8 @@ ADMIN = ("admin", "admin123")
 
 @pytest.fixture(scope="module")
 def url(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("grafana")
-    with grafana_over("http://127.0.0.1:9", folder) as address:
+    folder, boards = tmp_path_factory.mktemp("grafana"), tmp_path_factory.mktemp("boards")
+    with grafana_over("http://127.0.0.1:9", folder, boards) as address:
         yield address
 
 
