@@ -208,12 +208,14 @@ def test_what_applications_let_through_is_redacted_on_the_way(logs: Logs) -> Non
         f'{{"timestamp":"{stamp}","level":"info","event":"odd","message":"key {key}","access_token":"{token}","n":3}}',
         f'{{"timestamp":"{stamp}","level":"info","event":"odd","password":"{password}","n":4}}',
         f'{{"timestamp":"{stamp}","level":"info","event":"odd","text":{{"body":"{words} \\"Rua A\\""}},"n":5}}',
+        f'{{"timestamp":"{stamp}","level":"info","event":"odd","job_id":"1764013935048-0","n":6}}',
     ]
     with (logs.stack.logs_dir / "pytake-careless.log").open("a") as file:
         file.write("".join(line + "\n" for line in lines))
     found = wait_until(lambda: _when(logs.query('{job="pytake-careless"}', since), len(lines)), 20, "the lines")
     assert sorted(labels["level"] for labels, _, _ in found) == ["info"] * len(lines)
     whole = "\n".join(line for _, _, line in found)
+    assert "1764013935048-0" in whole  # an entry of a Redis stream is no phone number
     assert not [secret for secret in secrets if secret in whole], whole
     assert all(mark in whole for mark in ("[phone]", "[redacted]", "[text]"))
 

@@ -73,7 +73,10 @@ class LogPipeline:
         for key, value in bound.items():
             record[key] = redact_value(key, value) if self.redact else value
         for key, value in fields.items():
-            record[key if key not in record else f"field_{key}"] = value
+            if key not in record:
+                record[key] = value
+            elif record[key] != value:  # what is bound already need not be said twice
+                record[f"field_{key}"] = value
         self.line(level, encode(record))
 
     def line(self, level: str, line: bytes) -> None:

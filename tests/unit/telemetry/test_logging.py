@@ -128,6 +128,15 @@ def test_levels_are_filtered_and_counted(logs: Logs) -> None:
     assert counted == {"debug": 0, "info": 1, "warning": 0, "error": 1, "critical": 0}
 
 
+def test_what_is_bound_is_not_said_twice(logs: Logs) -> None:
+    with log_fields(conversation_id="c-1"):
+        get_logger("a").info("one", conversation_id="c-1")
+        get_logger("a").info("two", conversation_id="c-2")
+    one, two = logs.lines()
+    assert (one["conversation_id"], "field_conversation_id" in one) == ("c-1", False)
+    assert (two["conversation_id"], two["field_conversation_id"]) == ("c-1", "c-2")
+
+
 def test_a_broken_record_does_not_raise(logs: Logs) -> None:
     broken = standard.LogRecord("a", standard.WARNING, "", 0, "%d apples", ("many",), None)
     logging._StandardHandler().emit(broken)
